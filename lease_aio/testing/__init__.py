@@ -1,0 +1,1 @@
+"""Everything a test of lease code needs: virtual time, an API server in memory, fault plans."""
