@@ -1,0 +1,88 @@
+"""Instants as Kubernetes writes them: `MicroTime` with six digits, `Time` with none."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Self, final
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)",
+    re.ASCII,
+)
+
+
+class _Instant:
+    """An instant counted in whole microseconds since the Unix epoch, ordered and hashable."""
+
+    __slots__ = ("epoch_us",)
+    epoch_us: int
+
+    def __init__(self, epoch_us: int) -> None:
+        self.epoch_us = epoch_us
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read any RFC 3339 instant: any offset, any number of fraction digits (cut to microseconds).
+
+        Raises:
+            ValueError: not RFC 3339; an instant without an offset is refused, it could be any zone's.
+        """
+        match = _RFC3339.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not an RFC 3339 time with an offset, such as 2026-01-31T12:00:00.000000Z")
+        day, clock, fraction, offset = match.groups()
+        micros = (fraction or "")[:6].ljust(6, "0")
+        zone = "+00:00" if offset in "Zz" else offset
+        return cls.from_datetime(datetime.fromisoformat(f"{day}T{clock}.{micros}{zone}"))
+
+    @classmethod
+    def from_datetime(cls, moment: datetime) -> Self:
+        """Take an aware datetime; a naive one is refused, since it names no instant."""
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment!r} has no time zone; give an aware datetime, e.g. datetime.now(UTC)")
+        return cls((moment - _EPOCH) // timedelta(microseconds=1))
+
+    def datetime(self) -> datetime:
+        """The same instant as an aware datetime in UTC."""
+        return _EPOCH + timedelta(microseconds=self.epoch_us)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Instant) and self.epoch_us == other.epoch_us
+
+    def __lt__(self, other: _Instant) -> bool:
+        return self.epoch_us < other.epoch_us
+
+    def __le__(self, other: _Instant) -> bool:
+        return self.epoch_us <= other.epoch_us
+
+    def __hash__(self) -> int:
+        return hash(self.epoch_us)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+@final
+class MicroTime(_Instant):
+    """`metav1.MicroTime`: written in UTC with exactly six fraction digits and `Z`.
+
+    A kube-apiserver answers 400 to anything else (kubernetes/kubernetes#89156), which is what
+    `datetime.isoformat()` produces at a whole second.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.datetime().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@final
+class Time(_Instant):
+    """`metav1.Time`: written in UTC with whole seconds and `Z`; the fraction is dropped."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.datetime().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,159 @@
+"""JSON to typed objects and back, losing nothing.
+
+The decoder first tries the known fields alone, at C speed, and refuses anything else. Only an object
+that holds a field of a newer Kubernetes takes the slow road, where what is unknown is kept in `extra`
+of the struct it stood in and is written back by `encode`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from lease_aio.errors import MalformedObject
+from lease_aio.model.times import MicroTime, Time
+
+T = TypeVar("T", bound="Wire")
+_EXTRA = "*"  # no Kubernetes field can have this name
+
+
+class Wire(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    rename="camel",
+):
+    """A part of a Kubernetes object. `extra` holds the fields that this version does not know."""
+
+    extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any], name=_EXTRA)
+
+
+def always(value: str) -> Any:
+    """A default that is written out nevertheless (`omit_defaults` leaves the plain ones out)."""
+    return msgspec.field(default_factory=lambda: value)
+
+
+def _decode_hook(kind: type[Any], value: Any) -> Any:
+    if issubclass(kind, (MicroTime, Time)) and isinstance(value, str):
+        return kind.parse(value)
+    raise ValueError(f"expected {kind.__name__}, got {value!r}")
+
+
+def _encode_hook(value: Any) -> Any:
+    if isinstance(value, (MicroTime, Time)):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} has no JSON form")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_hook)
+
+
+@cache
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(kind, dec_hook=_decode_hook)
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """Read one JSON object.
+
+    Raises:
+        MalformedObject: the bytes are not JSON, or a known field has another type than Kubernetes gives it.
+    """
+    try:
+        found: T = _decoder(kind).decode(data)
+    except msgspec.ValidationError:
+        return from_dict(msgspec.json.decode(data), kind)
+    except msgspec.DecodeError as error:
+        raise MalformedObject(kind.__name__, str(error)) from error
+    return found
+
+
+def parse(data: bytes) -> Any:
+    """Read JSON into plain values.
+
+    Raises:
+        MalformedObject: the bytes are not JSON.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise MalformedObject("object", str(error)) from error
+
+
+def from_dict(value: Any, kind: type[T]) -> T:
+    """Make a typed object of plain values, keeping what is unknown in `extra`; nulls count as absent.
+
+    Raises:
+        MalformedObject: a known field has another type than Kubernetes gives it.
+    """
+    try:
+        return _convert(value, kind)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return _convert(_sort_out(value, kind), kind)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise MalformedObject(kind.__name__, str(error)) from error
+
+
+def _convert(value: Any, kind: type[T]) -> T:
+    found: T = msgspec.convert(value, kind, dec_hook=_decode_hook)
+    return found
+
+
+def encode(value: Wire) -> bytes:
+    """Write the object as JSON, with what `extra` holds back in its place."""
+    data = _encoder.encode(value)
+    if b'"*":' not in data:
+        return data
+    return msgspec.json.encode(_put_back(msgspec.json.decode(data), type(value)))
+
+
+def to_dict(value: Wire) -> dict[str, Any]:
+    """The object as plain values, lists and dicts that nobody else holds."""
+    plain: dict[str, Any] = msgspec.json.decode(encode(value))
+    return plain
+
+
+@cache
+def _plan(kind: type[Wire]) -> dict[str, type[Wire] | None]:
+    """Known wire names of a struct, each with the struct that stands there, if one does."""
+    hints = typing.get_type_hints(kind)
+    fields = (f for f in msgspec.structs.fields(kind) if f.encode_name != _EXTRA)
+    return {f.encode_name: _struct_in(hints[f.name]) for f in fields}
+
+
+def _struct_in(hint: Any) -> type[Wire] | None:
+    if inspect.isclass(hint) and issubclass(hint, Wire):
+        return hint
+    return next((found for arg in typing.get_args(hint) if (found := _struct_in(arg))), None)
+
+
+def _each(value: Any, inner: type[Wire] | None, change: Any) -> Any:
+    if inner is None:
+        return value
+    if isinstance(value, list):
+        return [change(item, inner) for item in typing.cast("list[Any]", value)]  # type: ignore[redundant-cast]
+    return change(value, inner)
+
+
+def _sort_out(value: Any, kind: type[Wire]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    fields = typing.cast("dict[str, Any]", value)
+    plan = _plan(kind)
+    known = {k: _each(v, plan[k], _sort_out) for k, v in fields.items() if k in plan and v is not None}
+    extra = {k: v for k, v in fields.items() if k not in plan}
+    return {**known, _EXTRA: extra} if extra else known
+
+
+def _put_back(value: dict[str, Any], kind: type[Wire]) -> dict[str, Any]:
+    plan = _plan(kind)
+    known = {k: _each(v, plan[k], _put_back) for k, v in value.items() if k != _EXTRA}
+    return {**known, **value.get(_EXTRA, {})}
