@@ -7,7 +7,7 @@ cannot tell them apart.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -141,7 +141,7 @@ class Api(Protocol):
         name: str,
         namespace: str = "",
         *,
-        body: Mapping[str, Any] | list[Mapping[str, Any]],
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         type: PatchType = PatchType.MERGE,  # noqa: A002 - the field's word
         subresource: str = "",
         timeout_s: float | None = None,
