@@ -4,6 +4,8 @@ import pytest
 
 from lease_aio.testing import VIRTUAL_TIME
 
+pytest_plugins = ["tests.cluster.fixtures"]
+
 
 @pytest.fixture(scope="module")
 def anyio_backend(request: pytest.FixtureRequest) -> object:

@@ -1,0 +1,184 @@
+"""The folder of real control plane binaries that the cluster tests run against.
+
+``assets()`` takes the folder named by ``KUBEBUILDER_ASSETS`` (the layout of envtest: ``etcd``,
+``kube-apiserver``, ``kubectl``), else builds the versions pinned in ``build/`` from Go modules into a cache
+outside the tree. A build takes minutes and is done once: each binary is built aside, then renamed, and a lock
+keeps two runs from building the same thing. ``python -m tests.cluster.assets`` does it ahead of the tests and
+prints the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "KUBEBUILDER_ASSETS"
+REQUIRED = ("etcd", "kube-apiserver", "kubectl")
+OPTIONAL = ("kube-controller-manager",)
+PROGRESS_INTERVAL_S = 30.0
+
+_PINS = Path(__file__).parent / "build"
+_BOTH_WAYS = (
+    f"Either set {VARIABLE} to a folder that holds {', '.join(REQUIRED)} (as setup-envtest makes one), "
+    "or install Go (the version that tests/cluster/build/kubernetes/go.mod asks for, or newer) "
+    "with access to a Go module proxy, and they are built once into a cache."
+)
+
+
+class AssetsError(RuntimeError):
+    """There are no usable control plane binaries; the message names both ways to get them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One binary: the module folder that pins it, its package, and the version it reports."""
+
+    name: str
+    module: Path
+    package: str
+    version: str
+
+    def ldflags(self) -> str:
+        """The linker flags: stripped, and for Kubernetes the version, without which its own checks fail."""
+        if self.name == "etcd":
+            return "-s -w"
+        major, minor, _ = self.version.removeprefix("v").split(".", 2)
+        values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
+        return "-s -w " + " ".join(f"-X k8s.io/component-base/version.{k}={v}" for k, v in values.items())
+
+
+def assets(*extra: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return a folder with ``etcd``, ``kube-apiserver``, ``kubectl`` and the ``extra`` binaries asked for.
+
+    Raises ``AssetsError`` when ``KUBEBUILDER_ASSETS`` names a folder that lacks one of them, when there is no
+    Go to build them with, or when the build fails.
+    """
+    names = (*REQUIRED, *extra)
+    if named := environ.get(VARIABLE):
+        return _checked(Path(named), names)
+    targets = [_target(name) for name in names]
+    folder = _cache_folder(environ, go_version=_go_version(environ))
+    if _missing(folder, names):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / ".lock"):
+            for target in targets:
+                if _missing(folder, [target.name]):
+                    _build(target, folder, environ)
+    return folder
+
+
+def _checked(folder: Path, names: Sequence[str]) -> Path:
+    missing = _missing(folder, names)
+    if missing:
+        raise AssetsError(
+            f"{VARIABLE}={folder} has no executable {', '.join(missing)}: correct it, or unset it. " + _BOTH_WAYS
+        )
+    return folder.absolute()
+
+
+def _missing(folder: Path, names: Sequence[str]) -> list[str]:
+    return [n for n in names if not ((folder / n).is_file() and os.access(folder / n, os.X_OK))]
+
+
+def _pinned(module: str, path: str) -> str:
+    text = (_PINS / module / "go.mod").read_text()
+    found = re.search(rf"^(?:require)?\s+{re.escape(path)} (v\S+)$", text, re.MULTILINE)
+    assert found, f"{module}/go.mod does not require {path}"
+    return found[1]
+
+
+def _target(name: str) -> Target:
+    if name == "etcd":
+        path = "go.etcd.io/etcd/server/v3"
+        return Target(name=name, module=_PINS / "etcd", package=path, version=_pinned("etcd", path))
+    if name not in (*REQUIRED, *OPTIONAL):
+        raise AssetsError(f"{name!r} is not one of {', '.join((*REQUIRED, *OPTIONAL))}")
+    path = "k8s.io/kubernetes"
+    version = _pinned("kubernetes", path)
+    return Target(name=name, module=_PINS / "kubernetes", package=f"{path}/cmd/{name}", version=version)
+
+
+def _go_version(environ: Mapping[str, str]) -> str:
+    if not shutil.which("go", path=environ.get("PATH")):
+        raise AssetsError(f"{VARIABLE} is not set and there is no `go` on PATH. {_BOTH_WAYS}")
+    result = subprocess.run(
+        ["go", "env", "GOVERSION"],
+        cwd=_PINS / "kubernetes",
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise AssetsError(f"{VARIABLE} is not set and `go` does not run: {result.stderr.strip()}. {_BOTH_WAYS}")
+    return result.stdout.strip()
+
+
+def _cache_folder(environ: Mapping[str, str], *, go_version: str) -> Path:
+    """Keyed by all that the binaries depend on, so that a changed pin never meets an old binary."""
+    pins = hashlib.sha256()
+    for file in sorted(_PINS.glob("*/go.*")):
+        pins.update(file.relative_to(_PINS).as_posix().encode() + b"\0" + file.read_bytes())
+    home = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    key = f"{_pinned('kubernetes', 'k8s.io/kubernetes')}-{go_version}-{pins.hexdigest()[:12]}"
+    return home / "lease-aio" / "envtest" / key
+
+
+@contextlib.contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say(f"waiting for another build that holds {file}")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _build(target: Target, folder: Path, environ: Mapping[str, str]) -> None:
+    for left_over in folder.glob(f".{target.name}.*"):  # of a build that was killed: the lock is ours
+        left_over.unlink()
+    aside = folder / f".{target.name}.{os.getpid()}"
+    command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", target.ldflags()]
+    command += ["-o", str(aside), target.package]
+    _say(f"building {target.name} {target.version} into {folder} (minutes when nothing is cached)")
+    started = time.monotonic()
+    env = {**environ, "CGO_ENABLED": "0", "GOWORK": "off"}
+    process = subprocess.Popen(command, cwd=target.module, env=env, stdin=subprocess.DEVNULL)
+    try:
+        code = _wait(process, target.name, started)
+    finally:
+        process.kill()  # nothing to do unless the wait was interrupted
+    if code:
+        raise AssetsError(f"building {target.name} failed: `{' '.join(command)}` exited {code}. {_BOTH_WAYS}")
+    aside.rename(folder / target.name)
+    _say(f"built {target.name} in {time.monotonic() - started:.0f} s")
+
+
+def _wait(process: subprocess.Popen[bytes], name: str, started: float) -> int:
+    while True:
+        try:
+            return process.wait(PROGRESS_INTERVAL_S)
+        except subprocess.TimeoutExpired:
+            _say(f"still building {name} after {time.monotonic() - started:.0f} s")
+
+
+def _say(line: str) -> None:
+    print(f"assets: {line}", file=sys.stderr, flush=True)  # noqa: T201 - a build of minutes must show itself
+
+
+if __name__ == "__main__":
+    try:
+        print(assets(*sys.argv[1:]))  # noqa: T201 - the folder is the result
+    except AssetsError as error:
+        sys.exit(f"assets: {error}")
