@@ -1,0 +1,482 @@
+"""The rules of one candidate, pure: every input carries `now`, every answer is a value.
+
+The shell asks `tick` for the next request, performs it, and tells the outcome to `answered` or
+`failed`; what a watch shows goes to `observed` or `vanished`. Each returns the events that follow.
+At most one request is on its way at any time.
+
+Safety rests on five rules; D is the lease duration, ρ the clock error, G the stop grace (`Timing`):
+
+1. A term is valid until the *send* time of its last confirmed write + D(1−ρ) − G.
+2. A record of another is taken over only D(1+ρ) after *this* candidate first saw its resourceVersion,
+   with the D that stands in the record. No timestamp of another clock is ever compared.
+3. Every write is compare-and-swap. After a conflict or an unknown outcome nothing is written before
+   the Lease was read back (or shown by the watch).
+4. A record is ours only if holder, acquire time, transitions and renew time are what we wrote; the
+   identity alone proves nothing, another process may use it too. Anything else ends the term at once.
+5. The Lease is released only after the work has stopped.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
+from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease
+from lease_aio.timing import Timing
+
+RENEW_JITTER = 0.1  # a renewal comes up to a tenth of its interval early, never late
+_RELEASED_DURATION_S = 1  # what client-go writes on release: 0 is refused by the API
+
+
+class Kind(enum.Enum):
+    """What a request is for."""
+
+    READ = "read"
+    ACQUIRE = "acquire"
+    RENEW = "renew"
+    RELEASE = "release"
+
+
+class Failure(enum.Enum):
+    """How a request failed, by what it means for the election."""
+
+    NOT_DONE = "not done"
+    """Known to have changed nothing and may succeed later: throttled, unavailable, 401."""
+    UNKNOWN = "unknown"
+    """A write that may or may not have been done."""
+    CONFLICT = "conflict"
+    """Somebody wrote first."""
+    GONE = "gone"
+    """404: there is no such Lease."""
+    PERMANENT = "permanent"
+    """403, 422, namespace missing: trying again changes nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One request to the API server. `lease` is what to write (None for a read)."""
+
+    kind: Kind
+    lease: Lease | None = None
+
+    @property
+    def creates(self) -> bool:
+        """The Lease does not exist yet, as far as is known."""
+        return self.lease is not None and not self.lease.resource_version
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A request on its way, or a write whose outcome is unknown."""
+
+    request: Request
+    sent: float
+    landed: Lease | None = None  # the watch showed it before the answer came
+
+    def wrote(self, lease: Lease) -> bool:
+        mine = self.request.lease
+        return mine is not None and _signature(mine) == _signature(lease)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The newest record known, and since when this candidate has known this version of it."""
+
+    version: int
+    lease: Lease
+    since: float
+
+
+class _Phase(enum.Enum):
+    IDLE = enum.auto()
+    CONTENDING = enum.auto()
+    LEADING = enum.auto()
+    STOPPING = enum.auto()
+    RELEASING = enum.auto()
+
+
+def _signature(lease: Lease) -> tuple[object, ...]:
+    spec = lease.spec
+    return spec.holder_identity, spec.acquire_time, spec.renew_time, spec.lease_transitions
+
+
+class Election:
+    """The state of one candidate for one Lease, over any number of terms.
+
+    Attributes:
+        polling: No watch tells of changes; the Lease is read every `renew_interval_s` while waiting.
+        term: The current term, from winning to the end of the release.
+        valid_until: When the current term ends by itself (rule 1); minus infinity without one.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        namespace: str,
+        identity: str,
+        timing: Timing,
+        random: Callable[[], float],
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        self._name, self._namespace, self._identity = name, namespace, identity
+        self._timing, self._random, self._labels = timing, random, dict(labels or {})
+        self.polling = False
+        self.term: TermRecord | None = None
+        self.valid_until = -math.inf
+        self._phase = _Phase.IDLE
+        self._reason = EndReason.RESIGNED
+        self._seen: _Seen | None = None
+        self._ours: Lease | None = None  # the version last known to hold our own write
+        self._flight: _Flight | None = None
+        self._doubtful: list[_Flight] = []  # writes of unknown outcome since the last confirmed one
+        self._must_read = True
+        self._blocked_until = -math.inf  # nobody holds it, yet it is not ours to take before
+        self._retry_at = -math.inf
+        self._read_at = -math.inf
+        self._renew_at = -math.inf
+        self._written_us = 0
+        self._reported_holder: str | None = None
+
+    # ------------------------------------------------------------------ what stands now
+
+    @property
+    def state(self) -> State:
+        """The state as a user sees it."""
+        if self._uncertain and self._phase in (_Phase.CONTENDING, _Phase.LEADING):
+            return State.UNCERTAIN
+        if self._phase is not _Phase.CONTENDING:
+            return State[self._phase.name]
+        if self._flight is not None and self._flight.request.kind is Kind.ACQUIRE:
+            return State.ACQUIRING
+        return State.OBSERVING if self._must_read else State.WAITING
+
+    @property
+    def _uncertain(self) -> bool:
+        return self._must_read and bool(self._doubtful)
+
+    @property
+    def leading(self) -> bool:
+        """Won, and not told to stop; whether still valid is for `valid_until` to say."""
+        return self._phase is _Phase.LEADING
+
+    @property
+    def holder(self) -> str:
+        """The holder in the newest record seen; empty where none is known."""
+        return self._seen.lease.holder if self._seen is not None else ""
+
+    @property
+    def due(self) -> float:
+        """When `tick` wants to be called next; infinity while a request is on its way or none is wanted."""
+        if self._flight is not None or self._phase is _Phase.IDLE:
+            return math.inf
+        return max(self._wanted_at(), self._retry_at)
+
+    @property
+    def deadline(self) -> float:
+        """By when the next request should have been sent."""
+        if self._phase in (_Phase.LEADING, _Phase.STOPPING):
+            return self.valid_until
+        return self.due + self._timing.request_timeout_s
+
+    def _wanted_at(self) -> float:
+        if self._must_read:
+            return -math.inf
+        if self._phase is _Phase.CONTENDING:
+            free_at = self._free_at()
+            return min(free_at, self._read_at + self._timing.renew_interval_s) if self.polling else free_at
+        if self._phase is _Phase.RELEASING:
+            return -math.inf
+        return self._renew_at if self._ours is not None else math.inf
+
+    def _free_at(self) -> float:
+        """Rule 2: from when on this candidate may take the Lease."""
+        seen = self._seen
+        if seen is None or not seen.lease.holder:
+            return self._blocked_until
+        if self._ours is not None:  # our own ended term: its work has stopped, nobody has come since
+            return self._blocked_until
+        return seen.since + self._timing.takeover_after_s(seen.lease.spec.lease_duration_seconds)
+
+    # ------------------------------------------------------------------ requests
+
+    def tick(self, now: float, wall_us: int) -> Request | None:
+        """The request to send now, if one is due; it counts as sent from here on.
+
+        Args:
+            now: Monotonic seconds.
+            wall_us: The wall clock, only ever written into the Lease.
+        """
+        if now < self.due:
+            return None
+        request = self._next_request(now, wall_us)
+        self._flight = _Flight(request, now)
+        return request
+
+    def _next_request(self, now: float, wall_us: int) -> Request:
+        if self._must_read:
+            return Request(kind=Kind.READ)
+        if self._phase is _Phase.CONTENDING:
+            if now < self._free_at():
+                return Request(kind=Kind.READ)
+            return Request(kind=Kind.ACQUIRE, lease=self._acquiring(self._stamp(wall_us)))
+        assert self._ours is not None
+        if self._phase is _Phase.RELEASING:
+            return Request(kind=Kind.RELEASE, lease=self._releasing(self._ours, self._stamp(wall_us)))
+        return Request(kind=Kind.RENEW, lease=self._renewing(self._ours, self._stamp(wall_us)))
+
+    def _stamp(self, wall_us: int) -> MicroTime:
+        """A renew time never written before: it is what tells our writes apart (rule 4)."""
+        self._written_us = max(wall_us, self._written_us + 1)
+        return MicroTime(self._written_us)
+
+    def _acquiring(self, at: MicroTime) -> Lease:
+        duration = self._timing.lease_duration_s
+        if self._seen is None:
+            first = LeaseSpec(
+                holder_identity=self._identity,
+                lease_duration_seconds=duration,
+                acquire_time=at,
+                renew_time=at,
+                lease_transitions=0,
+            )
+            return new_lease(self._name, self._namespace, first, labels=self._labels)
+        old = self._seen.lease
+        return self._labelled(old).with_spec(
+            holder_identity=self._identity,
+            lease_duration_seconds=duration,
+            acquire_time=at,
+            renew_time=at,
+            lease_transitions=(old.spec.lease_transitions or 0) + 1,
+            preferred_holder=None,
+        )
+
+    def _renewing(self, ours: Lease, at: MicroTime) -> Lease:
+        return self._labelled(ours).with_spec(lease_duration_seconds=self._timing.lease_duration_s, renew_time=at)
+
+    def _releasing(self, ours: Lease, at: MicroTime) -> Lease:
+        return ours.with_spec(holder_identity="", lease_duration_seconds=_RELEASED_DURATION_S, renew_time=at)
+
+    def _labelled(self, lease: Lease) -> Lease:
+        if self._labels.items() <= lease.metadata.labels.items():
+            return lease
+        return lease.with_metadata(labels={**lease.metadata.labels, **self._labels})
+
+    # ------------------------------------------------------------------ answers
+
+    def answered(self, request: Request, lease: Lease | None, now: float) -> tuple[Event, ...]:
+        """The request succeeded. A read that found nothing gives None."""
+        flight = self._take_flight(request)
+        if flight is None:
+            return ()
+        self._retry_at = -math.inf
+        if request.kind is Kind.READ:
+            return self._read_back(lease, now)
+        assert lease is not None
+        self._note(lease, now, flight)
+        return self._landed(flight, lease, now)
+
+    def failed(self, request: Request, failure: Failure, now: float) -> tuple[Event, ...]:
+        """The request failed."""
+        flight = self._take_flight(request)
+        if flight is None:
+            return ()
+        if flight.landed is not None:
+            return self._landed(flight, flight.landed, now)
+        if failure is Failure.PERMANENT:
+            return self._refused()
+        if failure is Failure.GONE:
+            return self._read_back(None, now)
+        self._remember(flight, failure, now)
+        return self._settle()
+
+    def _remember(self, flight: _Flight, failure: Failure, now: float) -> None:
+        wrote = flight.request.kind is not Kind.READ
+        if wrote and failure in (Failure.CONFLICT, Failure.UNKNOWN):
+            self._must_read = True  # rule 3
+        else:
+            self._retry_at = now + self._timing.retry_interval_s * (1 + self._random()) / 2
+        if wrote and failure is Failure.UNKNOWN:
+            self._doubtful.append(flight)
+
+    def _take_flight(self, request: Request) -> _Flight | None:
+        """The flight of that request; None where the candidacy that sent it has ended."""
+        flight = self._flight
+        if flight is None or flight.request is not request:
+            return None
+        self._flight = None
+        return flight
+
+    def _landed(self, flight: _Flight, lease: Lease, now: float) -> tuple[Event, ...]:
+        """A write of ours is known to be done; rule 1 counts from when it was sent."""
+        self._doubtful.clear()  # what was sent before it can no longer pass compare-and-swap
+        if flight.request.kind is Kind.RELEASE:
+            return self._end(released=True)
+        self._confirm(flight)
+        if flight.request.kind is Kind.ACQUIRE and self._phase is _Phase.CONTENDING:
+            return self._won(lease, now)
+        return ()
+
+    def _confirm(self, flight: _Flight) -> None:
+        self._renew_at = flight.sent + self._timing.renew_interval_s * (1 - RENEW_JITTER * self._random())
+        self.valid_until = max(self.valid_until, flight.sent + self._timing.term_length_s)
+
+    def _won(self, lease: Lease, now: float) -> tuple[Event, ...]:
+        if self._ours is None or now >= self.valid_until:  # lost again already, or the answer outlasted the term
+            return self._settle()
+        self._phase = _Phase.LEADING
+        self.term = TermRecord(
+            lease=self._name,
+            namespace=self._namespace,
+            holder=self._identity,
+            token=int(lease.resource_version),
+            transitions=lease.spec.lease_transitions or 0,
+            started=now,
+        )
+        self._reported_holder = None
+        return (Started(term=self.term),)
+
+    def _read_back(self, lease: Lease | None, now: float) -> tuple[Event, ...]:
+        self._must_read = False
+        self._read_at = now
+        return self._absent() if lease is None else self._learn(lease, now)
+
+    def _learn(self, lease: Lease, now: float) -> tuple[Event, ...]:
+        """A record was read or watched: perhaps it is a write of ours that nobody answered for."""
+        landed = next((f for f in self._doubtful if f.wrote(lease)), None)
+        self._note(lease, now, landed)
+        if landed is not None:
+            self._must_read = False
+            return self._landed(landed, lease, now)
+        return self._settle()
+
+    # ------------------------------------------------------------------ the watch
+
+    def observed(self, lease: Lease, now: float) -> tuple[Event, ...]:
+        """A watch showed this state; older ones than what is known are passed over."""
+        if self._seen is not None and int(lease.resource_version) <= self._seen.version:
+            return ()
+        flight = self._flight
+        if flight is None or not flight.wrote(lease):
+            return self._learn(lease, now)
+        flight.landed = lease
+        self._note(lease, now, flight)
+        if flight.request.kind is Kind.RENEW:
+            self._confirm(flight)
+        return ()
+
+    def vanished(self, resource_version: str) -> tuple[Event, ...]:
+        """A watch showed that the Lease was deleted; `resource_version` is the deletion's, or empty."""
+        if self._seen is None or (resource_version and int(resource_version) <= self._seen.version):
+            return ()
+        return self._absent()
+
+    def _note(self, lease: Lease, now: float, mine: _Flight | None) -> None:
+        """Remember a record, if it is newer; the time since when it is known starts here (rule 2).
+
+        Args:
+            lease: The record.
+            now: Monotonic seconds.
+            mine: Our own write that made this record, if one did.
+        """
+        version = int(lease.resource_version)
+        if self._seen is not None and version <= self._seen.version:
+            return
+        unchanged = self._ours is not None and _signature(self._ours) == _signature(lease)
+        self._ours = lease if mine is not None or unchanged else None  # rule 4
+        self._seen = _Seen(version, lease, now)
+
+    def _absent(self) -> tuple[Event, ...]:
+        """Deleted. A holder that was alive may still work: its time runs on (rule 2)."""
+        seen, self._seen = self._seen, None
+        if seen is not None and seen.lease.holder and self._ours is None:
+            written = seen.lease.spec.lease_duration_seconds
+            self._blocked_until = max(self._blocked_until, seen.since + self._timing.takeover_after_s(written))
+        self._ours = None
+        return self._settle(EndReason.DELETED)
+
+    # ------------------------------------------------------------------ coming and going
+
+    def contend(self, now: float) -> None:
+        """Start to contend (again)."""
+        assert self._phase is _Phase.IDLE, "already contending"
+        self._phase = _Phase.CONTENDING
+        self._reason = EndReason.RESIGNED
+        self._must_read = True
+        self._retry_at = now
+        self._reported_holder = None
+
+    def expire(self, now: float) -> tuple[Event, ...]:
+        """End the term if its time is over; to be called by a timer that waits for no request."""
+        if self._phase is _Phase.LEADING and now >= self.valid_until:
+            return self._stop(EndReason.EXPIRED)
+        return ()
+
+    def resign(self, now: float) -> tuple[Event, ...]:
+        """Give up leading, or contending. The term is renewed on until `work_stopped`."""
+        if self._phase is _Phase.LEADING:
+            self._blocked_until = now + 2 * self._timing.retry_interval_s  # let another have it
+            return self._stop(EndReason.RESIGNED)
+        if self._phase is _Phase.CONTENDING:
+            return self._release()
+        return ()
+
+    def work_stopped(self, now: float) -> tuple[Event, ...]:
+        """The work has stopped; only now may the Lease be released (rule 5)."""
+        events = self.resign(now) if self._phase is _Phase.LEADING else ()
+        return (*events, *self._release()) if self._phase is _Phase.STOPPING else events
+
+    def abandon(self) -> tuple[Event, ...]:
+        """Give up the release: the Lease runs out by itself."""
+        return () if self._phase is _Phase.IDLE else self._end(released=False)
+
+    def _stop(self, reason: EndReason) -> tuple[Event, ...]:
+        assert self.term is not None
+        self._phase, self._reason = _Phase.STOPPING, reason
+        return (Stopping(term=self.term, reason=reason),)
+
+    def _release(self) -> tuple[Event, ...]:
+        self._phase = _Phase.RELEASING
+        self._retry_at = -math.inf
+        return self._settle()
+
+    def _refused(self) -> tuple[Event, ...]:
+        self._ours = None  # nothing that we may still write
+        if self._phase is _Phase.CONTENDING:
+            self._reason = EndReason.REFUSED
+            return self._end(released=False)
+        return self._settle(EndReason.REFUSED)
+
+    def _settle(self, reason: EndReason = EndReason.TAKEN) -> tuple[Event, ...]:
+        """What follows from what is now known to be ours, or no longer ours."""
+        if self._phase is _Phase.CONTENDING:
+            return self._report_holder()
+        if self._ours is not None:
+            return ()
+        if self._phase is _Phase.LEADING:
+            return self._stop(reason)
+        if self._phase is _Phase.RELEASING and not self._write_pending():
+            return self._end(released=False)
+        return ()
+
+    def _write_pending(self) -> bool:
+        """An acquiring write may still make the Lease ours."""
+        return self._uncertain or (self._flight is not None and self._flight.request.kind is Kind.ACQUIRE)
+
+    def _report_holder(self) -> tuple[Event, ...]:
+        if self._must_read or self._ours is not None or self.holder == self._reported_holder:
+            return ()
+        self._reported_holder = self.holder
+        return (Waiting(holder=self.holder),) if self.holder else ()
+
+    def _end(self, *, released: bool) -> tuple[Event, ...]:
+        ended = Ended(term=self.term, reason=self._reason, released=released)
+        self._phase, self.term, self._flight = _Phase.IDLE, None, None
+        self._doubtful.clear()
+        self.valid_until = -math.inf
+        if released:
+            self._ours = None
+        return (ended,)

@@ -1,0 +1,96 @@
+"""What an election says of itself: frozen records, safe to log, count or send on."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class State(enum.Enum):
+    """Where a candidate stands."""
+
+    IDLE = "idle"
+    """Does not contend."""
+    OBSERVING = "observing"
+    """Contends, and has not read the Lease yet."""
+    WAITING = "waiting"
+    """Somebody else holds it, or held it less than the take-over time ago."""
+    ACQUIRING = "acquiring"
+    """The write that would win is on its way."""
+    UNCERTAIN = "uncertain"
+    """A write was sent and its outcome is unknown: the next request reads it back."""
+    LEADING = "leading"
+    """The term is valid and the work may run."""
+    STOPPING = "stopping"
+    """The work was told to stop and has not stopped yet."""
+    RELEASING = "releasing"
+    """The work has stopped; the Lease is being given back."""
+
+
+class EndReason(enum.Enum):
+    """Why a term or a candidacy ended."""
+
+    EXPIRED = "expired"
+    """No write was confirmed in time: the servers could not be reached, or were too slow."""
+    TAKEN = "taken"
+    """Another holder, or an empty one, was read in the Lease."""
+    DELETED = "deleted"
+    """The Lease was deleted under the holder."""
+    REFUSED = "refused"
+    """The API server refuses for good: 403, 422, or the namespace is gone."""
+    RESIGNED = "resigned"
+    """The holder's own wish: the work ended, failed or was cancelled, or `resign` was called."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TermRecord:
+    """The facts of one term.
+
+    Attributes:
+        token: The fencing token: the resourceVersion of the acquiring write. It grows from term to
+            term, over release, crash and deletion of the Lease, since the API server counts all its
+            writes with one counter.
+        transitions: `leaseTransitions` of this term.
+        started: When the term was won, on the clock of this process.
+    """
+
+    lease: str
+    namespace: str
+    holder: str
+    token: int
+    transitions: int
+    started: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """Another holder is in the way; empty where a vanished one's time is still running."""
+
+    holder: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """The term was won."""
+
+    term: TermRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stopping:
+    """The work must stop now."""
+
+    term: TermRecord
+    reason: EndReason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """The candidacy is over. `term` is None where it never led; `released` says that the Lease was given back."""
+
+    term: TermRecord | None
+    reason: EndReason
+    released: bool
+
+
+Event = Waiting | Started | Stopping | Ended
