@@ -1,0 +1,73 @@
+"""Which proxy leads to a server, by the rules that Go programs such as kubectl follow. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from lease_aio.errors import ConfigurationError
+
+
+def choose_proxy(url: str, *, explicit: str | None, environ: Mapping[str, str]) -> str | None:
+    """The proxy for `url`, or None to connect directly.
+
+    An explicit one (a kubeconfig's `proxy-url`) wins and is not subject to NO_PROXY. Otherwise HTTPS_PROXY or
+    HTTP_PROXY, by the scheme of `url`, unless NO_PROXY names the host; loopback is never proxied.
+
+    Raises:
+        ConfigurationError: the proxy is not an http or https URL.
+    """
+    if explicit:
+        return _checked(explicit, "the proxy-url of the configuration")
+    target = urlsplit(url)
+    name = f"{target.scheme}_proxy"
+    found = environ.get(name) or environ.get(name.upper())
+    if not found or _bypassed(target.hostname or "", target.port, environ):
+        return None
+    return _checked(found if "://" in found else f"http://{found}", name.upper())
+
+
+def _checked(proxy: str, where: str) -> str:
+    if urlsplit(proxy).scheme not in {"http", "https"} or not urlsplit(proxy).hostname:
+        raise ConfigurationError(f"{where} is {proxy!r}: give an http:// or https:// URL; other proxies are not spoken")
+    return proxy
+
+
+def _bypassed(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
+    address = _address(host)
+    if host == "localhost" or (address is not None and address.is_loopback):
+        return True
+    entries = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    return any(_names(entry.strip().lower(), host, port, address) for entry in entries.split(",") if entry.strip())
+
+
+def _names(entry: str, host: str, port: int | None, address: _Address | None) -> bool:
+    if entry == "*":
+        return True
+    if address is not None and "/" in entry:
+        return _in_network(address, entry)
+    name, _, entry_port = entry.rpartition(":") if entry.count(":") == 1 else (entry, "", "")
+    if entry_port and entry_port != str(port):
+        return False
+    if address is not None:
+        return _address(name.strip("[]")) == address
+    suffix = name.removeprefix("*")
+    return host.endswith(suffix) if suffix.startswith(".") else host == suffix or host.endswith(f".{suffix}")
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _address(host: str) -> _Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _in_network(address: _Address, network: str) -> bool:
+    try:
+        return address in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False
