@@ -19,6 +19,8 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 import anyio
 import anyio.lowlevel
 
+from lease_aio.errors import ConfigurationError
+
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 _Events = list[tuple[selectors.SelectorKey, int]]
@@ -133,7 +135,7 @@ class VirtualClock:
 
     def __init__(self, *, rate: float = 1.0, offset_s: float = CLOCK_START) -> None:
         if not (rate > 0 and math.isfinite(rate)):
-            raise ValueError(f"rate={rate!r}: a clock's rate is a positive number, 1.0 for a true one")
+            raise ConfigurationError(f"rate={rate!r} must be a positive number; 1.0 is a true clock")
         self._rate = rate
         self._offset_s = offset_s
         self._wall_step_s = 0.0
@@ -161,7 +163,7 @@ class VirtualClock:
     def advance_suspended(self, seconds: float) -> None:
         """Suspend the machine for so long: `now()` and the wall clock jump, the loop's timers do not."""
         if not seconds >= 0:
-            raise ValueError(f"seconds={seconds!r}: a suspend takes no negative time")
+            raise ConfigurationError(f"seconds={seconds!r} must be zero or more: a suspend takes no negative time")
         self._offset_s += seconds
         self._wall_step_s += seconds
         if self._resumed is not None:

@@ -1,0 +1,119 @@
+"""What the scheduler drives: one thing to renew, and what an attempt at it says. Pure."""
+
+import enum
+import math
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from lease_aio.errors import ConfigurationError
+
+
+class Priority(enum.IntEnum):
+    """The class of a renewal: whose room it may use, and who goes first."""
+
+    ELECTION = 0
+    """Elections and locks: first, in all the room there is, woken at the very moment they are due."""
+    BEAT = 1
+    """Heartbeats and identities: never in the room reserved for elections, and woken in batches."""
+
+
+class Verdict(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False
+):  # one per attempt: a dataclass costs ten times as much
+    """What one attempt tells the scheduler.
+
+    Attributes:
+        due: When to try next, absolute, on the scheduler's clock. A time that is past means at once, infinity means not
+            until the renewal is changed, None means never again: it leaves the scheduler.
+        renewed: Whether the attempt did renew. Counts as a success, and closes the gap since the one before.
+        deadline: When the next attempt will be too late, absolute. Orders those that are due; none is dropped.
+        retry_after_s: The server is overloaded and asked for so much rest. It is granted once, for all renewals.
+    """
+
+    due: float | None
+    renewed: bool
+    deadline: float = math.inf
+    retry_after_s: float | None = None
+
+
+class State(enum.Enum):
+    """Where a renewal stands."""
+
+    IDLE = enum.auto()
+    """In no queue."""
+    WAITING = enum.auto()
+    """Its time has not come."""
+    DUE = enum.auto()
+    """Its time has come; there was no room yet."""
+    IN_FLIGHT = enum.auto()
+    """An attempt runs."""
+    LEAVING = enum.auto()
+    """An attempt runs, and the renewal was removed meanwhile: the verdict will be dropped."""
+
+
+class Renewal:
+    """One thing to be renewed again and again: a record without a task of its own, about 200 bytes.
+
+    Args:
+        attempt: Tries once, and says what comes next. It must bound its own duration, and catch what it can expect
+            (errors of the API server): an exception that escapes is a bug, and ends the scheduler.
+        priority: Its class, for good.
+        due: When to try first, absolute, on the scheduler's clock.
+        deadline: When that attempt will be too late.
+
+    Attributes:
+        attempt: As given.
+        priority: As given.
+        due: When it is tried next; while an attempt runs, when that was due.
+        deadline: Of that attempt.
+        last_success: When an attempt last renewed, since it was added; None before.
+        state: Where it stands.
+        asked_due: What `change` asked for while an attempt runs, else infinity.
+        asked_deadline: Likewise.
+        ticket: Tells its live heap item from stale ones.
+
+    The attributes are the queue's to write.
+    """
+
+    __slots__ = (
+        "asked_deadline",
+        "asked_due",
+        "attempt",
+        "deadline",
+        "due",
+        "last_success",
+        "priority",
+        "state",
+        "ticket",
+    )
+
+    def __init__(
+        self,
+        attempt: Callable[[], Awaitable[Verdict]],
+        *,
+        priority: Priority,
+        due: float,
+        deadline: float = math.inf,
+    ) -> None:
+        check_times(due=due, deadline=deadline)
+        self.attempt = attempt
+        self.priority = priority
+        self.due = due
+        self.deadline = deadline
+        self.last_success: float | None = None
+        self.state = State.IDLE
+        self.asked_due = math.inf
+        self.asked_deadline = math.inf
+        self.ticket = 0
+
+
+def check_times(**times: float | None) -> None:
+    """Refuse what has no place on a time line: NaN breaks the order of a heap in silence, minus infinity all lateness.
+
+    Raises:
+        ConfigurationError: a value is one of them.
+    """
+    for name, value in times.items():
+        if value is not None and not value > -math.inf:
+            raise ConfigurationError(f"{name}={value!r} must be a time in seconds, or infinity for never")
