@@ -1,1 +1,28 @@
+"""An API server in the box: enough of a kube-apiserver for Leases, without a cluster.
 
+`Store` is the pure state (objects, compare-and-swap, history); a client that needs no network may sit right
+on it.
+"""
+
+from lease_aio.server.history import Watch, WatchEvent
+from lease_aio.server.listing import Page
+from lease_aio.server.patch import Patch, PatchKind
+from lease_aio.server.resources import LEASE_CANDIDATES, LEASES, NAMESPACES, NODES, RESOURCES, ResourceType
+from lease_aio.server.status import StatusError
+from lease_aio.server.store import Store
+
+__all__ = [
+    "LEASES",
+    "LEASE_CANDIDATES",
+    "NAMESPACES",
+    "NODES",
+    "RESOURCES",
+    "Page",
+    "Patch",
+    "PatchKind",
+    "ResourceType",
+    "StatusError",
+    "Store",
+    "Watch",
+    "WatchEvent",
+]

@@ -1,0 +1,759 @@
+"""The state of an API server: objects, one global resourceVersion, and a bounded history for watches.
+
+Pure and synchronous: no clock (`now` is an argument, in epoch microseconds), no I/O, no task; uids and
+random names come from injected callables. Each method is one atomic request: it either raises `StatusError`
+and changes nothing, or has committed when it returns.
+
+Objects are plain dicts in their JSON shape and are *values*: the store hands out its own dicts and takes
+over the bodies it is given. Neither side may change them afterwards; a write replaces an object whole.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from bisect import bisect_left, bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from lease_aio.server import listing, metadata, status, validation
+from lease_aio.server.history import INITIAL_EVENTS_END, Change, History, Watch, at_revision
+from lease_aio.server.listing import Page, Place
+from lease_aio.server.patch import Patch
+from lease_aio.server.resources import (
+    NAMESPACES,
+    PROTECTED_NAMESPACES,
+    RESOURCES,
+    STANDARD_NAMESPACES,
+    ResourceType,
+)
+from lease_aio.server.selectors import Selector, parse_selector
+from lease_aio.server.status import Json, StatusError
+from lease_aio.server.times import format_time
+
+OnUnknown: TypeAlias = Callable[[Sequence[str]], None]
+"""Told, before anything is stored, which fields of a body are not known; may raise to refuse the write."""
+
+_SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_NAME_TRIES = 8
+_SNAPSHOTS = 2
+_COLLECTED = frozenset({"orphan", "foregroundDeletion"})
+
+
+def _random_suffix() -> str:
+    return "".join(random.choices(_SUFFIX_LETTERS, k=5))
+
+
+def _new_uid() -> str:
+    return str(uuid.uuid4())
+
+
+class _Table:
+    """The objects of one resource by key (`namespace/name`, or the bare name), their order, history and followers."""
+
+    def __init__(self, history_limit: int) -> None:
+        self.objects: dict[str, Json] = {}
+        self.keys: list[str] = []
+        self.history = History(history_limit)
+        self.watches: dict[tuple[str, str], list[Watch]] = {}
+        self.snapshots: OrderedDict[int, tuple[list[str], dict[str, Json]]] = OrderedDict()
+
+    def put(self, key: str, obj: Json) -> None:
+        if key not in self.objects:
+            insort(self.keys, key)
+        self.objects[key] = obj
+
+    def drop(self, key: str) -> None:
+        del self.objects[key]
+        del self.keys[bisect_left(self.keys, key)]
+
+    def keep_snapshot(self, revision: int, keys: list[str], objects: dict[str, Json]) -> None:
+        self.snapshots[revision] = (keys, objects)
+        while len(self.snapshots) > _SNAPSHOTS:
+            self.snapshots.popitem(last=False)
+
+    def release(self, watch: Watch) -> None:
+        followers = self.watches.get(watch.scope, [])
+        if watch in followers:
+            followers.remove(watch)
+        if not followers:
+            self.watches.pop(watch.scope, None)
+
+
+class Store:
+    """An API server without its network.
+
+    Args:
+        now: epoch microseconds; when the standard namespaces are created.
+        resources: the resources that are served.
+        history_limit: changes kept per resource for watches and exact lists.
+        watch_capacity: undelivered events that one watch may pile up before it loses its place.
+        new_uid: gives a fresh uid.
+        new_suffix: gives the five random characters of a generated name.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: int,
+        resources: Iterable[ResourceType] = RESOURCES,
+        history_limit: int = 20_000,
+        watch_capacity: int = 20_000,
+        new_uid: Callable[[], str] = _new_uid,
+        new_suffix: Callable[[], str] = _random_suffix,
+    ) -> None:
+        self.resources = tuple(resources)
+        self._tables = {resource: _Table(history_limit) for resource in self.resources}
+        self._revision = 1
+        self._watch_capacity = watch_capacity
+        self._new_uid = new_uid
+        self._new_suffix = new_suffix
+        if NAMESPACES in self._tables:
+            for name in STANDARD_NAMESPACES:
+                self.create(NAMESPACES, "", {"metadata": {"name": name}}, now=now)
+
+    @property
+    def resource_version(self) -> int:
+        """The revision of the last write, over all resources. It only grows."""
+        return self._revision
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def find(self, resource: ResourceType, namespace: str, name: str) -> Json | None:
+        """The stored object, or None."""
+        return self._tables[resource].objects.get(_key(resource, namespace, name))
+
+    def get(self, resource: ResourceType, namespace: str, name: str, *, resource_version: str = "") -> Json:
+        """The stored object.
+
+        Args:
+            resource: which resource.
+            namespace: empty for cluster-scoped resources.
+            name: name of the object.
+            resource_version: the state must be at least this new.
+
+        Raises:
+            StatusError: 404; 504 for a version of the future.
+        """
+        self._reached(listing.read_revision(resource_version))
+        obj = self.find(resource, namespace, name)
+        if obj is None:
+            raise status.not_found(resource, name)
+        return obj
+
+    def list(
+        self,
+        resource: ResourceType,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+        resource_version: str = "",
+        match: str = "",
+    ) -> Page:
+        """One page of objects, in key order.
+
+        Args:
+            resource: which resource.
+            namespace: empty for all.
+            label_selector: as in the query string.
+            field_selector: as in the query string.
+            limit: largest page; 0 for all.
+            continue_token: from the previous page.
+            resource_version: see `match`.
+            match: `Exact`, `NotOlderThan` or empty, as `resourceVersionMatch`.
+
+        Raises:
+            StatusError: 400 and 422 for bad options, 410 for a state that is no longer known, 504 for one of
+                the future.
+        """
+        selector = parse_selector(resource, label_selector, field_selector)
+        listing.check_list_options(resource_version=resource_version, match=match, continue_token=continue_token)
+        wanted = listing.read_revision(resource_version, listing=True)
+        table = self._tables[resource]
+        if continue_token:
+            place = self._resume(table, listing.read_token(continue_token))
+            return self._page(table, namespace, selector, limit, place)
+        self._reached(wanted)
+        exact = match == "Exact" or (wanted > 0 and limit > 0 and not match)
+        revision = wanted if exact else self._revision
+        self._known(table, revision)
+        return self._page(table, namespace, selector, limit, Place(revision, ""))
+
+    def watch(
+        self,
+        resource: ResourceType,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+        send_initial_events: bool | None = None,
+        bookmarks: bool = False,
+    ) -> Watch:
+        """Follow a resource. Pull the watch for events and close it when done.
+
+        Args:
+            resource: which resource.
+            namespace: empty for all.
+            label_selector: as in the query string.
+            field_selector: as in the query string.
+            resource_version: empty or `0`: first the current state as ADDED; N: the events after N.
+            send_initial_events: True: the current state, then (with bookmarks) one marked as its end; False:
+                only what comes.
+            bookmarks: whether the end of the initial events is marked.
+
+        Raises:
+            StatusError: 400 for bad selectors, 410 when events after N are no longer known, 500 for a
+                malformed version.
+        """
+        selector = parse_selector(resource, label_selector, field_selector)
+        wanted = listing.read_revision(resource_version)
+        table = self._tables[resource]
+        initial = send_initial_events if send_initial_events is not None else wanted == 0
+        after = self._revision if initial or wanted == 0 else wanted
+        scope = _scope(resource, namespace, selector)
+        watch = Watch(
+            scope=scope,
+            selector=selector,
+            after=after,
+            initial=self._current(table, scope, selector) if initial else (),
+            backlog=[one for one in table.history.since(after) if _in_scope(scope, one.key)],
+            initial_end=self._initial_end(resource) if send_initial_events and bookmarks else None,
+            bookmark=lambda revision: _bookmark(resource, revision),
+            release=table.release,
+            capacity=self._watch_capacity,
+        )
+        table.watches.setdefault(scope, []).append(watch)
+        return watch
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        resource: ResourceType,
+        namespace: str,
+        body: object,
+        *,
+        now: int,
+        dry_run: bool = False,
+        on_unknown: OnUnknown | None = None,
+    ) -> Json:
+        """Store a new object.
+
+        Args:
+            resource: which resource.
+            namespace: from the URL; empty for cluster-scoped resources.
+            body: the JSON body; the store takes it over.
+            now: epoch microseconds.
+            dry_run: check everything, store nothing.
+            on_unknown: told of unknown fields.
+
+        Raises:
+            StatusError: 400, 403 (namespace ends), 404 (no namespace), 409 (name taken), 422 (invalid), 500
+                (version given).
+        """
+        obj = _decode(resource, body, on_unknown)
+        metadata.check_identity(resource, obj["metadata"], namespace, None)
+        return self._insert(resource, obj, now=now, dry_run=dry_run)
+
+    def replace(
+        self,
+        resource: ResourceType,
+        namespace: str,
+        name: str,
+        body: object,
+        *,
+        now: int,
+        subresource: str = "",
+        dry_run: bool = False,
+        on_unknown: OnUnknown | None = None,
+    ) -> Json:
+        """Compare-and-swap: store `body` if its resourceVersion is the current one.
+
+        A missing object is created if the resource allows it and the body carries no uid. A body that
+        changes nothing writes nothing and returns the stored object under its old version.
+
+        Args:
+            resource: which resource.
+            namespace: from the URL; empty for cluster-scoped resources.
+            name: from the URL.
+            body: the JSON body; the store takes it over.
+            now: epoch microseconds.
+            subresource: `status`, or empty.
+            dry_run: check everything, store nothing.
+            on_unknown: told of unknown fields.
+
+        Raises:
+            StatusError: 400, 404, 409 (lost, or another uid), 422 (invalid, or no version where one is
+                needed).
+        """
+        new = _decode(resource, body, on_unknown)
+        meta = new["metadata"]
+        metadata.check_identity(resource, meta, namespace, name)
+        current = self._tables[resource].objects.get(_key(resource, namespace, name))
+        if current is None:
+            return self._create_on_update(resource, namespace, name, new, now=now, dry_run=dry_run)
+        uid = meta.get("uid")
+        if uid and uid != current["metadata"]["uid"]:
+            raise _uid_conflict(resource, namespace, name, uid, current["metadata"]["uid"])
+        return self._update(resource, current, new, subresource=subresource, dry_run=dry_run)
+
+    def patch(
+        self,
+        resource: ResourceType,
+        namespace: str,
+        name: str,
+        patch: Patch,
+        *,
+        now: int,  # noqa: ARG002  # every write takes it, so that the way time gets in is one
+        subresource: str = "",
+        dry_run: bool = False,
+        on_unknown: OnUnknown | None = None,
+    ) -> Json:
+        """Apply a patch to the current object. Without a resourceVersion in the patch it cannot lose a race.
+
+        Args:
+            resource: which resource.
+            namespace: from the URL; empty for cluster-scoped resources.
+            name: from the URL.
+            patch: what to change.
+            now: epoch microseconds.
+            subresource: `status`, or empty.
+            dry_run: check everything, store nothing.
+            on_unknown: told of unknown fields.
+
+        Raises:
+            StatusError: 400, 404, 409 (the patch carries another version), 422 (invalid, or an operation
+                failed).
+        """
+        current = self.get(resource, namespace, name)
+        patched = patch.apply(current, resource.schema)
+        try:
+            new = _decode(resource, patched, on_unknown)
+        except StatusError as error:
+            wrong = validation.wrong("patch", validation.dumps(patched), error.message)
+            raise status.invalid_object(resource, name, [wrong]) from None
+        metadata.check_identity(resource, new["metadata"], namespace, name)
+        return self._update(resource, current, new, subresource=subresource, dry_run=dry_run)
+
+    def delete(
+        self,
+        resource: ResourceType,
+        namespace: str,
+        name: str,
+        *,
+        now: int,
+        uid: str = "",
+        resource_version: str = "",
+        propagation_policy: str = "",
+        dry_run: bool = False,
+    ) -> Json:
+        """Delete an object, or mark it as being deleted if finalizers hold it.
+
+        The garbage collector and the namespace controller of a real cluster are part of the store:
+        `Foreground` and `Orphan` deletions complete at once, and so does that of a namespace, with all that
+        is in it.
+
+        Args:
+            resource: which resource.
+            namespace: empty for cluster-scoped resources.
+            name: name of the object.
+            now: epoch microseconds.
+            uid: precondition, if not empty.
+            resource_version: precondition, if not empty.
+            propagation_policy: `Background`, `Foreground`, `Orphan` or empty.
+            dry_run: check everything, delete nothing.
+
+        Returns:
+            The last state of the object. It has a deletionTimestamp if the deletion had to wait for
+            something.
+
+        Raises:
+            StatusError: 404, 403 (protected namespace), 409 (a precondition does not hold).
+        """
+        current = self.get(resource, namespace, name)
+        if resource is NAMESPACES and name in PROTECTED_NAMESPACES:
+            raise status.forbidden(resource, name, "this namespace may not be deleted")
+        _check_preconditions(resource, current, uid, resource_version)
+        finalizers = list(current["metadata"].get("finalizers", ()))
+        collected = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation_policy)
+        if collected and collected not in finalizers:
+            finalizers.append(collected)
+        if not finalizers and resource is not NAMESPACES:
+            return current if dry_run else self._remove(resource, current)
+        marked = _marked(resource, current, deleted=format_time(now), finalizers=finalizers)
+        return marked if dry_run else self._begin_deletion(resource, current, marked, now=now)
+
+    def delete_collection(
+        self,
+        resource: ResourceType,
+        namespace: str = "",
+        *,
+        now: int,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+        propagation_policy: str = "",
+        dry_run: bool = False,
+    ) -> Page:
+        """Delete all selected objects, one after the other.
+
+        Returns:
+            The page of the objects that were deleted.
+
+        Raises:
+            StatusError: as `list` and `delete`.
+        """
+        page = self.list(
+            resource,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            limit=limit,
+            continue_token=continue_token,
+        )
+        for obj in page.items:
+            meta = obj["metadata"]
+            self.delete(
+                resource,
+                meta.get("namespace", ""),
+                meta["name"],
+                now=now,
+                propagation_policy=propagation_policy,
+                dry_run=dry_run,
+            )
+        return page
+
+    def compact(self) -> None:
+        """Forget the whole history, as etcd's compaction does: older versions are answered with 410."""
+        for table in self._tables.values():
+            table.history.compact(self._revision)
+            table.snapshots.clear()
+
+    # --- inside: writes -------------------------------------------------------------------------------------
+
+    def _insert(self, resource: ResourceType, obj: Json, *, now: int, dry_run: bool, versioned: bool = False) -> Json:
+        meta = obj["metadata"]
+        if resource.namespaced:
+            self._check_namespace(resource, meta["namespace"], meta.get("name", ""))
+        version = meta.get("resourceVersion", "")
+        table = self._tables[resource]
+        self._generate_name(resource, table, meta)
+        obj["metadata"] = metadata.for_create(meta, uid=self._new_uid(), created=format_time(now))
+        resource.prepare(obj, None)
+        self._validate_new(resource, obj)
+        if version not in {"", "0"} and not versioned:
+            raise status.internal("resourceVersion should not be set on objects to be created")
+        self._check_free(resource, table, obj["metadata"])
+        if dry_run:
+            del obj["metadata"]["resourceVersion"]
+            return obj
+        self._commit(resource, table, obj, None)
+        return obj
+
+    def _create_on_update(
+        self, resource: ResourceType, namespace: str, name: str, new: Json, *, now: int, dry_run: bool
+    ) -> Json:
+        uid = new["metadata"].get("uid")
+        if uid:
+            raise _uid_conflict(resource, namespace, name, uid, "")
+        if not resource.create_on_update:
+            raise status.not_found(resource, name)
+        return self._insert(resource, new, now=now, dry_run=dry_run, versioned=True)
+
+    def _update(self, resource: ResourceType, current: Json, new: Json, *, subresource: str, dry_run: bool) -> Json:
+        meta, old = new["metadata"], current["metadata"]
+        _check_version(resource, meta, old)
+        new["metadata"] = metadata.for_update(meta, old)
+        (resource.prepare_status if subresource == "status" else resource.prepare)(new, current)
+        causes = validation.metadata_on_update(new["metadata"], old) + resource.validate(new, current)
+        if causes:
+            raise status.invalid_object(resource, old["name"], causes)
+        if new == current:
+            return current
+        if dry_run:
+            return new
+        if old.get("deletionTimestamp") and not new["metadata"].get("finalizers") and resource is not NAMESPACES:
+            return self._remove(resource, current, last=new)
+        self._commit(resource, self._tables[resource], new, current)
+        return new
+
+    def _begin_deletion(self, resource: ResourceType, current: Json, marked: Json, *, now: int) -> Json:
+        table = self._tables[resource]
+        if marked != current:
+            self._commit(resource, table, marked, current)
+        if resource is NAMESPACES:
+            self._empty_namespace(marked["metadata"]["name"], now=now)
+            return marked
+        held = [one for one in marked["metadata"]["finalizers"] if one not in _COLLECTED]
+        if not held:
+            self._remove(resource, marked)
+        elif len(held) < len(marked["metadata"]["finalizers"]):
+            released = {**marked, "metadata": {**marked["metadata"], "finalizers": held}}
+            self._commit(resource, table, released, marked)
+        return marked
+
+    def _remove(self, resource: ResourceType, current: Json, *, last: Json | None = None) -> Json:
+        table = self._tables[resource]
+        obj = current if last is None else last
+        key = _key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        self._revision += 1
+        table.drop(key)
+        self._publish(table, Change(self._revision, key, None, obj))
+        if resource.namespaced:
+            self._finish_namespace(obj["metadata"]["namespace"])
+        return at_revision(obj, self._revision)
+
+    def _commit(self, resource: ResourceType, table: _Table, obj: Json, previous: Json | None) -> None:
+        meta = obj["metadata"]
+        self._revision += 1
+        meta["resourceVersion"] = str(self._revision)
+        key = f"{meta['namespace']}/{meta['name']}" if resource.namespaced else meta["name"]
+        table.put(key, obj)
+        self._publish(table, Change(self._revision, key, obj, previous))
+
+    def _publish(self, table: _Table, change: Change) -> None:
+        table.history.append(change)
+        if table.watches:
+            namespace, _, name = change.key.rpartition("/")
+            for scope in {("", ""), ("", name), (namespace, ""), (namespace, name)}:
+                for watch in tuple(table.watches.get(scope, ())):
+                    watch.offer(change)
+
+    # --- inside: namespaces ---------------------------------------------------------------------------------
+
+    def _check_namespace(self, resource: ResourceType, namespace: str, name: str) -> None:
+        if NAMESPACES not in self._tables:
+            return
+        found = self._tables[NAMESPACES].objects.get(namespace)
+        if found is None:
+            raise status.not_found(NAMESPACES, namespace)
+        if found["status"].get("phase") == "Terminating":
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            ending = status.cause(
+                "NamespaceTerminating", f"namespace {namespace} is being terminated", "metadata.namespace"
+            )
+            raise status.forbidden(resource, name, why, ending)
+
+    def _empty_namespace(self, namespace: str, *, now: int) -> None:
+        for resource in self.resources:
+            if resource.namespaced:
+                self.delete_collection(resource, namespace, now=now)
+        self._finish_namespace(namespace)
+
+    def _finish_namespace(self, namespace: str) -> None:
+        """Remove a namespace that is being deleted as soon as nothing is left in it."""
+        if NAMESPACES not in self._tables:
+            return
+        found = self._tables[NAMESPACES].objects.get(namespace)
+        if found is None or found["status"].get("phase") != "Terminating":
+            return
+        contents = (self._tables[resource] for resource in self.resources if resource.namespaced)
+        if any(next(_keys_in(table.keys, (namespace, "")), None) for table in contents):
+            return
+        if not found["metadata"].get("finalizers"):
+            self._remove(NAMESPACES, found)
+
+    # --- inside: new objects --------------------------------------------------------------------------------
+
+    def _generate_name(self, resource: ResourceType, table: _Table, meta: Json) -> None:
+        prefix = meta.get("generateName", "")
+        if meta.get("name") or not prefix:
+            return
+        for _ in range(_NAME_TRIES):
+            meta["name"] = metadata.generated_name(prefix, self._new_suffix())
+            if _key(resource, meta.get("namespace", ""), meta["name"]) not in table.objects:
+                return
+        suffix = ", the server was not able to generate a unique name for the object"
+        taken = status.already_exists(resource, meta["name"], suffix=suffix)
+        taken.retry_after_s = 1
+        raise taken
+
+    def _validate_new(self, resource: ResourceType, obj: Json) -> None:
+        meta = obj["metadata"]
+        causes = validation.metadata_on_create(meta, resource.name_rule, namespaced=resource.namespaced)
+        causes += resource.validate(obj, None)
+        if causes:
+            raise status.invalid_object(resource, meta.get("name", ""), causes)
+
+    def _check_free(self, resource: ResourceType, table: _Table, meta: Json) -> None:
+        existing = table.objects.get(_key(resource, meta.get("namespace", ""), meta["name"]))
+        if existing is not None:
+            ending = "object is being deleted: " if existing["metadata"].get("deletionTimestamp") else ""
+            raise status.already_exists(resource, meta["name"], prefix=ending)
+
+    # --- inside: reads --------------------------------------------------------------------------------------
+
+    def _reached(self, wanted: int) -> None:
+        if wanted > self._revision:
+            raise status.version_too_large(wanted, self._revision)
+
+    def _known(self, table: _Table, revision: int) -> None:
+        if revision < table.history.floor and revision not in table.snapshots:
+            raise status.expired(listing.LIST_TOO_OLD)
+
+    def _resume(self, table: _Table, place: Place) -> Place:
+        if not place.consistent:
+            return Place(self._revision, place.after)
+        if place.revision > self._revision:
+            raise status.bad_request("invalid continue token: it names a version that was never reached")
+        try:
+            self._known(table, place.revision)
+        except StatusError:
+            raise status.expired(listing.CONTINUE_TOO_OLD, continue_token=place.inconsistent().token()) from None
+        return place
+
+    def _page(self, table: _Table, namespace: str, selector: Selector, limit: int, place: Place) -> Page:
+        revision = place.revision
+        keys, objects = self._state(table, revision)
+        scope = (namespace or selector.exact("metadata.namespace"), selector.exact("metadata.name"))
+        items: list[Json] = []
+        last = ""
+        candidates = _keys_in(keys, scope, place.after)
+        for key in candidates:
+            obj = objects[key]
+            if selector and not selector.matches(obj):
+                continue
+            if limit and len(items) == limit:
+                # One more is selected, so there is a next page; it must show this state.
+                if revision not in table.snapshots:
+                    table.keep_snapshot(revision, list(keys), dict(objects))
+                left = None if selector else 1 + sum(1 for _ in candidates)
+                token = Place(revision, last).token()
+                return Page(items=tuple(items), resource_version=revision, continue_token=token, remaining=left)
+            items.append(obj)
+            last = key
+        return Page(items=tuple(items), resource_version=revision)
+
+    def _state(self, table: _Table, revision: int) -> tuple[Sequence[str], dict[str, Json]]:
+        """Keys and objects of a table as they were at a revision that is known."""
+        if revision in table.snapshots:
+            return table.snapshots[revision]
+        changes = table.history.since(revision)
+        if not changes:
+            return table.keys, table.objects
+        objects = dict(table.objects)
+        for change in reversed(changes):
+            if change.before is None:
+                del objects[change.key]
+            else:
+                objects[change.key] = change.before
+        keys = sorted(objects)
+        table.keep_snapshot(revision, keys, objects)
+        return keys, objects
+
+    def _current(self, table: _Table, scope: tuple[str, str], selector: Selector) -> Sequence[Json]:
+        found = (table.objects[key] for key in _keys_in(table.keys, scope))
+        return [obj for obj in found if not selector or selector.matches(obj)]
+
+    def _initial_end(self, resource: ResourceType) -> Json:
+        marked = _bookmark(resource, self._revision)
+        marked["metadata"]["annotations"] = {INITIAL_EVENTS_END: "true"}
+        return marked
+
+
+# --- keys and scopes ----------------------------------------------------------------------------------------
+
+
+def _key(resource: ResourceType, namespace: str, name: str) -> str:
+    return f"{namespace}/{name}" if resource.namespaced else name
+
+
+def _scope(resource: ResourceType, namespace: str, selector: Selector) -> tuple[str, str]:
+    if not resource.namespaced:
+        return "", selector.exact("metadata.name")
+    return namespace or selector.exact("metadata.namespace"), selector.exact("metadata.name")
+
+
+def _in_scope(scope: tuple[str, str], key: str) -> bool:
+    namespace, _, name = key.rpartition("/")
+    return scope[0] in {"", namespace} and scope[1] in {"", name}
+
+
+def _keys_in(keys: Sequence[str], scope: tuple[str, str], after: str = "") -> Iterator[str]:
+    """The keys of a scope in order, behind the key `after`. A namespace is one range: `/` sorts before `0`."""
+    namespace, name = scope
+    if namespace and name:
+        low = bisect_left(keys, f"{namespace}/{name}")
+        return (key for key in keys[low : low + 1] if key == f"{namespace}/{name}" and key > after)
+    low, high = (
+        (bisect_left(keys, f"{namespace}/"), bisect_left(keys, f"{namespace}0")) if namespace else (0, len(keys))
+    )
+    start = max(low, bisect_right(keys, after)) if after else low
+    found = (keys[at] for at in range(start, high))
+    return (key for key in found if key.rpartition("/")[2] == name) if name else found
+
+
+# --- checks -------------------------------------------------------------------------------------------------
+
+
+def _decode(resource: ResourceType, body: object, on_unknown: OnUnknown | None) -> Json:
+    unknown: list[str] = []
+    obj = resource.decode(body, unknown)
+    if unknown and on_unknown is not None:
+        on_unknown(unknown)
+    return obj
+
+
+def _check_version(resource: ResourceType, meta: Json, old: Json) -> None:
+    version = meta.get("resourceVersion", "")
+    if version == old["resourceVersion"]:
+        return
+    if version in {"", "0"}:
+        if resource.unconditional_update:
+            return
+        why = validation.wrong("metadata.resourceVersion", 0, "must be specified for an update")
+        named = status.details(resource, old["name"])
+        raise status.invalid(resource.qualified, old["name"], named, [why])
+    if not (version.isascii() and version.isdigit()):
+        raise status.internal(f'strconv.ParseUint: parsing "{version}": invalid syntax')
+    raise status.conflict(resource, old["name"])
+
+
+def _uid_conflict(resource: ResourceType, namespace: str, name: str, wanted: str, found: str) -> StatusError:
+    path = f"{namespace}/{name}" if resource.namespaced else name
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{path}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    )
+    return status.conflict(resource, name, why)
+
+
+def _check_preconditions(resource: ResourceType, current: Json, uid: str, resource_version: str) -> None:
+    meta = current["metadata"]
+    if uid and uid != meta["uid"]:
+        why = (
+            f"the UID in the precondition ({uid}) does not match the UID in record ({meta['uid']}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise status.conflict(resource, meta["name"], why, by_kind=True)
+    if resource_version and resource_version != meta["resourceVersion"]:
+        why = (
+            f"the ResourceVersion in the precondition ({resource_version}) does not match the ResourceVersion in "
+            f"record ({meta['resourceVersion']}). The object might have been modified"
+        )
+        raise status.conflict(resource, meta["name"], why, by_kind=True)
+
+
+def _marked(resource: ResourceType, current: Json, *, deleted: str, finalizers: list[str]) -> Json:
+    """The object as one that is being deleted; the time of the first request stays."""
+    meta = current["metadata"]
+    deleted = meta.get("deletionTimestamp", deleted)
+    marked = {**current, "metadata": metadata.with_deletion(meta, deleted=deleted, finalizers=finalizers)}
+    if resource is NAMESPACES:
+        marked["status"] = {**current["status"], "phase": "Terminating"}
+        for key in ("finalizers", "deletionGracePeriodSeconds"):
+            if not marked["metadata"][key]:
+                del marked["metadata"][key]
+    return marked
+
+
+def _bookmark(resource: ResourceType, revision: int) -> Json:
+    shown: Json = {"kind": resource.kind, "apiVersion": resource.group_version}
+    shown["metadata"] = {"resourceVersion": str(revision)}
+    return {**shown, "spec": {}}
