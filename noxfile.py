@@ -1,0 +1,83 @@
+"""`nox` runs what must pass before a change lands; `nox -s cluster` and `nox -s bench` ask for more."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["lint", "tests", "build"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = False
+
+SOURCES = ("lease_aio", "tests", "benchmarks", "noxfile.py")
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    session.install("-e", ".[all,testing]", *nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types of the package and of its use, and who may import whom."""
+    _install(session, "tests", "lint")
+    session.run("ruff", "check", *SOURCES)
+    session.run("ruff", "format", "--check", *SOURCES)
+    session.run("mypy")
+    session.run("mypy", "--strict", "tests/typing")
+    session.run("pyright")
+    session.run("lint-imports")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests that need no cluster."""
+    _install(session, "tests")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """The conformance suite and more against a real etcd and kube-apiserver, built from Go modules if need be."""
+    _install(session, "tests")
+    session.run("pytest", "-m", "cluster", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks: each prints ratios against a peer in the same run."""
+    _install(session, "tests")
+    for script in sorted(Path("benchmarks").glob("*.py")):
+        session.run("python", str(script), *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The wheel and the sdist, each installed alone into a clean environment and used."""
+    session.install("build", "twine")
+    out = Path(tempfile.mkdtemp(prefix="lease-aio-dist-"))
+    try:
+        session.run("python", "-m", "build", "--outdir", str(out), silent=True)
+        session.run("twine", "check", "--strict", *(str(f) for f in out.iterdir()))
+        for artefact in (*out.glob("*.whl"), *out.glob("*.tar.gz")):
+            _try_alone(session, artefact)
+    finally:
+        shutil.rmtree(out)
+
+
+def _try_alone(session: nox.Session, artefact: Path) -> None:
+    """Without the extras, and outside the checkout, the first example must work."""
+    home = Path(tempfile.mkdtemp(prefix="lease-aio-alone-"))
+    try:
+        session.run("python", "-m", "venv", str(home / "venv"))
+        python = str(home / "venv/bin/python")
+        session.run(python, "-m", "pip", "install", "-q", str(artefact), external=True)
+        script = Path("tests/alone.py").resolve()
+        with session.chdir(home):
+            session.run(python, "-W", "error", str(script), external=True)
+    finally:
+        shutil.rmtree(home)
