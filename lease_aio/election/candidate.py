@@ -1,0 +1,302 @@
+"""The shell of one candidate: performs what the core asks for, through the shared scheduler and watch.
+
+It decides nothing. A waiting candidate has no task of its own: it is one record in the scheduler and
+one entry in the namespace's watch. While it leads, one task sleeps until the term's end, so that no
+pending request can put the expiry off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import anyio
+import anyio.abc
+
+from lease_aio.api import LEASES, Api
+from lease_aio.clock import Clock
+from lease_aio.election.core import Election, Failure, Kind, Request
+from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
+from lease_aio.election.watches import SharedWatches, Subscription
+from lease_aio.errors import ApiError, ConfigurationError, Conflict, Invalid, LeaseAioError, NotFound, Refused
+from lease_aio.log import get_logger
+from lease_aio.model import Lease
+from lease_aio.scheduler import Priority, Renewal, Scheduler, Verdict
+from lease_aio.timing import Timing
+
+_log = get_logger("election")
+_RELEASE_REQUESTS = 2  # how many request time-outs a release may take before it is abandoned
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engine:
+    """What all elections of one client share."""
+
+    api: Api
+    clock: Clock
+    scheduler: Scheduler
+    watches: SharedWatches
+    tasks: anyio.abc.TaskGroup
+    random: Callable[[], float]
+
+
+class Candidate:
+    """Contends for one Lease, one candidacy after another.
+
+    A candidacy lasts from `start` to the `Ended` event. Use `LeaseClient.lead` or `terms` unless the
+    single events are wanted.
+
+    Args:
+        engine: What the client shares.
+        name: The Lease.
+        namespace: Its namespace.
+        identity: What is written as holder; it must be unique among all candidates.
+        timing: Durations.
+        labels: Put on the Lease, beside what is there.
+        observer: Called with each event, from the event loop; it must not block or raise.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        name: str,
+        namespace: str,
+        identity: str,
+        timing: Timing,
+        labels: Mapping[str, str] | None = None,
+        observer: Callable[[Event], None] | None = None,
+    ) -> None:
+        if not identity:
+            raise ConfigurationError("identity '' is empty, which means a released Lease: give each candidate its own")
+        self.name, self.namespace, self.identity, self.timing = name, namespace, identity, timing
+        self.error: ApiError | None = None
+        self._engine = engine
+        self._observer = observer
+        self._core = Election(
+            name=name, namespace=namespace, identity=identity, timing=timing, random=engine.random, labels=labels
+        )
+        self._log = _log.bind(lease=f"{namespace}/{name}", identity=identity)
+        self._renewal: Renewal | None = None
+        self._subscription: Subscription | None = None
+        self._decided = anyio.Event()  # started, or ended without a term
+        self._ended = anyio.Event()
+        self._last: Ended | None = None
+        self._guard = anyio.CancelScope()
+        self._on_stopping: Callable[[], None] | None = None
+        self._told_to_stop = math.inf
+        self.stop_reason: EndReason | None = None
+
+    # ------------------------------------------------------------------ what stands now
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        return self._core.state
+
+    @property
+    def holder(self) -> str:
+        """The holder last seen, perhaps oneself; empty where none is known."""
+        return self._core.holder
+
+    def valid_for(self, term: TermRecord) -> float:
+        """Seconds that the term is still good for; zero once it was told to stop."""
+        if self._core.term is not term or not self._core.leading:
+            return 0.0
+        return max(0.0, self._core.valid_until - self._engine.clock.now())
+
+    # ------------------------------------------------------------------ a candidacy
+
+    def start(self) -> None:
+        """Begin to contend. Returns at once."""
+        now = self._engine.clock.now()
+        self.error, self.stop_reason, self._last = None, None, None
+        self._decided, self._ended = anyio.Event(), anyio.Event()
+        self._core.contend(now)
+        self._renewal = Renewal(attempt=self._attempt, priority=Priority.ELECTION, due=now, deadline=math.inf)
+        self._engine.scheduler.add(self._renewal)
+        self._subscription = self._engine.watches.subscribe(self.namespace, self.name, self)
+
+    async def won(self) -> TermRecord:
+        """Wait for the term.
+
+        Raises:
+            ApiError: the API server refuses for good.
+            LeaseAioError: the candidacy was ended before it won.
+        """
+        await self._decided.wait()
+        if self._core.term is not None:
+            return self._core.term
+        if self.error is not None and self._last is not None and self._last.reason is EndReason.REFUSED:
+            raise self.error
+        raise LeaseAioError(
+            f"the candidacy of {self.identity} for {self.namespace}/{self.name} was ended before it won"
+        )
+
+    def when_stopping(self, callback: Callable[[], None]) -> None:
+        """Have the work stopped by this call; at once, if the term is already over."""
+        self._on_stopping = callback
+        if not self._core.leading:
+            callback()
+
+    def resign(self) -> None:
+        """Give up the term, or the candidacy. Returns at once; the work is told to stop."""
+        self._feed(self._core.resign(self._engine.clock.now()))
+
+    async def finish(self) -> Ended:
+        """The work has stopped, or never began: release the Lease, or give up, and return when that is over.
+
+        Takes at most two request time-outs, also when cancelled: then the Lease runs out by itself.
+        """
+        now = self._engine.clock.now()
+        self._report_overrun(now)
+        self._feed(self._core.resign(now) if self._core.term is None else self._core.work_stopped(now))
+        with anyio.move_on_after(_RELEASE_REQUESTS * self.timing.request_timeout_s, shield=True):
+            await self._ended.wait()
+        self._feed(self._core.abandon())
+        assert self._last is not None
+        return self._last
+
+    def _report_overrun(self, now: float) -> None:
+        overrun_s = now - self._told_to_stop - self.timing.stop_grace_s
+        if overrun_s > 0:
+            self._log.error("election.work_overran", overrun_s=round(overrun_s, 3), grace_s=self.timing.stop_grace_s)
+        self._told_to_stop = math.inf
+
+    # ------------------------------------------------------------------ the scheduler's side
+
+    async def _attempt(self) -> Verdict:
+        clock = self._engine.clock
+        self._take(self._core.expire(clock.now()))
+        request = self._core.tick(clock.now(), clock.wall_us())
+        if request is None:
+            return self._verdict()
+        try:
+            lease = await self._send(request)
+        except ApiError as error:
+            return self._failed(request, error)
+        self._take(self._core.answered(request, lease, clock.now()))
+        return self._verdict(renewed=request.kind in {Kind.ACQUIRE, Kind.RENEW})
+
+    async def _send(self, request: Request) -> Lease | None:
+        api, timeout_s = self._engine.api, self.timing.request_timeout_s
+        if request.lease is None:
+            try:
+                return await api.get(LEASES, self.name, self.namespace, timeout_s=timeout_s)
+            except NotFound:
+                return None
+        if request.creates:
+            return await api.create(LEASES, request.lease, timeout_s=timeout_s)
+        return await api.replace(LEASES, request.lease, timeout_s=timeout_s)
+
+    def _failed(self, request: Request, error: ApiError) -> Verdict:
+        self.error = error
+        self._log.info("election.request_failed", request=request.kind.value, error=str(error))
+        failure = failure_of(error, leading=self._core.leading)
+        self._take(self._core.failed(request, failure, self._engine.clock.now()))
+        return self._verdict(retry_after_s=error.retry_after_s)
+
+    def _verdict(self, *, renewed: bool = False, retry_after_s: float | None = None) -> Verdict:
+        if self._core.state is State.IDLE:
+            return Verdict(due=None, renewed=renewed, retry_after_s=retry_after_s)
+        due, deadline = self._times()
+        return Verdict(due=due, deadline=deadline, renewed=renewed, retry_after_s=retry_after_s)
+
+    def _times(self) -> tuple[float, float]:
+        """When the core wants its next request, and by when it must be sent: at once is now, not long ago."""
+        due = max(self._core.due, self._engine.clock.now())
+        return due, max(self._core.deadline, due)
+
+    # ------------------------------------------------------------------ the watch's side
+
+    def lease_changed(self, lease: Lease) -> None:
+        """See `watches.Listener`."""
+        self._feed(self._core.observed(lease, self._engine.clock.now()))
+
+    def lease_gone(self, resource_version: str) -> None:
+        """See `watches.Listener`."""
+        self._feed(self._core.vanished(resource_version))
+
+    def watch_refused(self, error: ApiError) -> None:
+        """See `watches.Listener`."""
+        del error
+        self._core.polling = True
+        self._feed(())
+
+    # ------------------------------------------------------------------ events
+
+    def _feed(self, events: tuple[Event, ...]) -> None:
+        """Take what an input from outside an attempt led to; the scheduler learns when to try next."""
+        self._take(events)
+        if self._renewal is not None:
+            due, deadline = self._times()
+            self._engine.scheduler.change(self._renewal, due=due, deadline=deadline)
+
+    def _take(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            match event:
+                case Waiting():
+                    self._log.info("election.waiting", holder=event.holder)
+                case Started():
+                    self._begin(event.term)
+                case Stopping():
+                    self._stop(event)
+                case Ended():
+                    self._end(event)
+            if self._observer is not None:
+                self._observer(event)
+
+    def _begin(self, term: TermRecord) -> None:
+        self._log.info("election.started", token=term.token, transitions=term.transitions)
+        self._guard = anyio.CancelScope()
+        self._engine.tasks.start_soon(self._expire_in_time, self._guard, name=f"expiry of {self.namespace}/{self.name}")
+        self._decided.set()
+
+    async def _expire_in_time(self, scope: anyio.CancelScope) -> None:
+        clock = self._engine.clock
+        with scope:
+            while self._core.leading:
+                await clock.sleep_until(self._core.valid_until)
+                self._feed(self._core.expire(clock.now()))
+
+    def _stop(self, event: Stopping) -> None:
+        self._log.info("election.stopping", token=event.term.token, reason=event.reason.value)
+        self.stop_reason = event.reason
+        self._told_to_stop = self._engine.clock.now()
+        self._guard.cancel()
+        if self._on_stopping is not None:
+            self._on_stopping()
+
+    def _end(self, event: Ended) -> None:
+        self._log.info("election.ended", reason=event.reason.value, released=event.released)
+        self._last = event
+        self._on_stopping = None
+        self._guard.cancel()
+        if self._renewal is not None:
+            self._engine.scheduler.remove(self._renewal)
+            self._renewal = None
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+        self._decided.set()
+        self._ended.set()
+
+
+def failure_of(error: ApiError, *, leading: bool) -> Failure:
+    """What an error of the API means for the election.
+
+    A 401 ends a candidacy, but not a term: servers answer it in passing while their token checker is
+    away, and the term ends by itself in time.
+    """
+    match error:
+        case Conflict():
+            return Failure.CONFLICT
+        case NotFound():
+            return Failure.PERMANENT if error.namespace_missing else Failure.GONE
+        case Refused() if leading and error.status == 401:
+            return Failure.NOT_DONE
+        case Refused() | Invalid():
+            return Failure.PERMANENT
+        case _:
+            return Failure.UNKNOWN if error.outcome_unknown else Failure.NOT_DONE

@@ -1,0 +1,114 @@
+"""One watch of a namespace's Leases serves all candidates in it: a standby asks for nothing while nothing changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+import anyio.abc
+
+from lease_aio.api import LEASES, Api, Change, ChangeType, follow
+from lease_aio.clock import Clock
+from lease_aio.errors import ApiError
+from lease_aio.log import get_logger
+from lease_aio.model import Lease
+
+_log = get_logger("election")
+
+
+class Listener(Protocol):
+    """Who wants to know of one Lease. The calls come from the event loop and must not block."""
+
+    def lease_changed(self, lease: Lease) -> None:
+        """The Lease has this state now."""
+
+    def lease_gone(self, resource_version: str) -> None:
+        """The Lease was deleted; the version is the deletion's, or empty."""
+
+    def watch_refused(self, error: ApiError) -> None:
+        """There is no watch, and there will be none: poll."""
+
+
+@dataclass(eq=False)
+class Subscription:
+    """One listener's place; `close` ends it, and with the last one the watch."""
+
+    watch: _NamespaceWatch
+    name: str
+    listener: Listener
+
+    def close(self) -> None:
+        """Stop listening. Harmless when repeated."""
+        self.watch.unsubscribe(self)
+
+
+class SharedWatches:
+    """The watches of one client, one for each namespace that has a listener.
+
+    Args:
+        api: Where Leases are watched.
+        clock: For back-offs.
+        tasks: Owns the watches; they end with it.
+    """
+
+    def __init__(self, api: Api, clock: Clock, tasks: anyio.abc.TaskGroup) -> None:
+        self._api, self._clock, self._tasks = api, clock, tasks
+        self._watches: dict[str, _NamespaceWatch] = {}
+
+    def subscribe(self, namespace: str, name: str, listener: Listener) -> Subscription:
+        """Hear of every change of one Lease from now on; what it is now is for the listener to read."""
+        watch = self._watches.get(namespace)
+        if watch is None or watch.ended:
+            watch = self._watches[namespace] = _NamespaceWatch(self._api, self._clock, namespace)
+            self._tasks.start_soon(watch.run, name=f"watch of Leases in {namespace}")
+        return watch.subscribe(name, listener)
+
+
+class _NamespaceWatch:
+    def __init__(self, api: Api, clock: Clock, namespace: str) -> None:
+        self._api, self._clock, self._namespace = api, clock, namespace
+        self._scope = anyio.CancelScope()
+        self._listeners: dict[str, list[Subscription]] = {}
+        self._refusal: ApiError | None = None
+        self.ended = False
+
+    def subscribe(self, name: str, listener: Listener) -> Subscription:
+        subscription = Subscription(self, name, listener)
+        self._listeners.setdefault(name, []).append(subscription)
+        if self._refusal is not None:
+            listener.watch_refused(self._refusal)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        listeners = self._listeners.get(subscription.name, [])
+        if subscription in listeners:
+            listeners.remove(subscription)
+        if not listeners:
+            self._listeners.pop(subscription.name, None)
+        if not self._listeners:
+            self.ended = True
+            self._scope.cancel()
+
+    async def run(self) -> None:
+        with self._scope:
+            try:
+                async with follow(self._api, LEASES, self._namespace, clock=self._clock) as changes:
+                    async for change in changes:
+                        self._tell(change)
+            except ApiError as error:
+                self._refuse(error)
+
+    def _tell(self, change: Change[Lease]) -> None:
+        for subscription in tuple(self._listeners.get(change.name, ())):
+            if change.type is ChangeType.GONE:
+                subscription.listener.lease_gone(change.resource_version)
+            elif change.object is not None:
+                subscription.listener.lease_changed(change.object)
+
+    def _refuse(self, error: ApiError) -> None:
+        """Without the right to watch, candidates poll; said once for the namespace."""
+        self._refusal = error
+        _log.warning("election.watch_refused", namespace=self._namespace, error=str(error), remedy="polling instead")
+        for subscription in [s for group in self._listeners.values() for s in group]:
+            subscription.listener.watch_refused(error)
