@@ -107,6 +107,9 @@ class Renewal:
         self.asked_deadline = math.inf
         self.ticket = 0
 
+    def __repr__(self) -> str:
+        return f"<Renewal {self.priority.name} {self.state.name} due={self.due:.3f} deadline={self.deadline:.3f}>"
+
 
 def check_times(**times: float | None) -> None:
     """Refuse what has no place on a time line: NaN breaks the order of a heap in silence, minus infinity all lateness.
