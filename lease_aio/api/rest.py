@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
-from urllib.parse import quote, urlencode
 
 import msgspec
 from kubernetes_asyncio.client import ApiClient
 
 from lease_aio.api.answers import error_from_transport, read_object, require_success, unintelligible
 from lease_aio.api.http import AiohttpTransport
+from lease_aio.api.paths import collection_path, object_path, query_string, require_namespace
 from lease_aio.api.protocol import Page, PatchType, Resource, T
 from lease_aio.api.transport import Answer, Transport, TransportError
 from lease_aio.api.watching import RestWatch, open_watch
@@ -94,7 +94,8 @@ class RestApi:
     async def create(self, resource: Resource[T], value: T, *, timeout_s: float | None = None) -> T:
         """See `Api.create`."""
         call = Call(verb="create", resource=resource.label, namespace=value.namespace, name=value.name)
-        target = collection_path(resource, _required_namespace(resource, value.namespace))
+        require_namespace(resource, value.namespace)
+        target = collection_path(resource, value.namespace)
         answer = await self._ask(call, "POST", target, body=encode(value), timeout_s=timeout_s)
         return read_object(call, answer, resource.type, self._transport.origin)
 
@@ -120,7 +121,7 @@ class RestApi:
         """See `Api.patch`."""
         label = f"{resource.label}/{subresource}" if subresource else resource.label
         call = Call(verb="patch", resource=label, namespace=namespace, name=name)
-        target = object_path(resource, namespace, name) + (f"/{quote(subresource, safe='')}" if subresource else "")
+        target = object_path(resource, namespace, name, subresource)
         answer = await self._ask(
             call, "PATCH", target, body=msgspec.json.encode(body), media=type.value, timeout_s=timeout_s
         )
@@ -192,45 +193,6 @@ class RestApi:
 
 def _sending(media: str) -> dict[str, str]:
     return {"Accept": "application/json", "Content-Type": media}
-
-
-def collection_path(resource: Resource[Any], namespace: str) -> str:
-    """Where the collection is served; an empty namespace means all of them."""
-    root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    if not namespace or not resource.namespaced:
-        return f"{root}/{resource.plural}"
-    return f"{root}/namespaces/{path_segment('namespace', namespace)}/{resource.plural}"
-
-
-def object_path(resource: Resource[Any], namespace: str, name: str) -> str:
-    """Where one object is served.
-
-    Raises:
-        ConfigurationError: a name or namespace is missing or cannot be part of a path.
-    """
-    place = collection_path(resource, _required_namespace(resource, namespace))
-    return f"{place}/{path_segment('name', name)}"
-
-
-def _required_namespace(resource: Resource[Any], namespace: str) -> str:
-    if resource.namespaced and not namespace:
-        raise ConfigurationError(f"namespace={namespace!r}: {resource.label} live in a namespace; name it")
-    return namespace
-
-
-def path_segment(what: str, value: str) -> str:
-    """The value, quoted, as one segment of a path; the server checks the rest of the name's rules."""
-    if value in {"", ".", ".."} or "/" in value or "%" in value:
-        raise ConfigurationError(
-            f"{what}={value!r} is no name of a Kubernetes object: use lower-case letters, digits, '-' and '.'"
-        )
-    return value if value.isalnum() and value.isascii() else quote(value, safe="")
-
-
-def query_string(query: Mapping[str, str]) -> str:
-    """`?a=b&…` of the values that are not empty."""
-    given = {name: value for name, value in query.items() if value}
-    return f"?{urlencode(given)}" if given else ""
 
 
 def delete_options(uid: str, resource_version: str) -> bytes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, Self
 
+import anyio
 import msgspec
 
 from lease_aio.api.answers import (
@@ -71,7 +71,7 @@ class RestWatch(Generic[T]):
         self._call = call
         self._resource = resource
         self._origin = origin
-        self._dead_at = time.monotonic() + timeout_s + DEAD_AFTER_S
+        self._dead_at = anyio.current_time() + timeout_s + DEAD_AFTER_S
         self._lines: deque[bytes] = deque()
 
     def __aiter__(self) -> AsyncIterator[WatchEvent[T]]:
@@ -94,7 +94,7 @@ class RestWatch(Generic[T]):
 
     async def _read(self) -> None:
         try:
-            lines = await self._stream.read_lines(timeout_s=max(0.0, self._dead_at - time.monotonic()))
+            lines = await self._stream.read_lines(timeout_s=max(0.0, self._dead_at - anyio.current_time()))
         except TransportError as error:
             raise error_from_transport(self._call, error, self._origin) from error
         if not lines:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Self, final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - only ever written, with a Z behind it
+_SERVED_LENGTHS = frozenset({len("2026-01-31T12:00:00Z"), len("2026-01-31T12:00:00.000000Z")})
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)",
     re.ASCII,
@@ -29,6 +31,11 @@ class _Instant:
         Raises:
             ValueError: not RFC 3339; an instant without an offset is refused, it could be any zone's.
         """
+        if len(text) in _SERVED_LENGTHS and text[-1] == "Z":  # what API servers write: no need to look closer
+            try:
+                return cls._counted(datetime.fromisoformat(text))
+            except ValueError:
+                pass
         match = _RFC3339.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not an RFC 3339 time with an offset, such as 2026-01-31T12:00:00.000000Z")
@@ -42,11 +49,20 @@ class _Instant:
         """Take an aware datetime; a naive one is refused, since it names no instant."""
         if moment.tzinfo is None:
             raise ValueError(f"{moment!r} has no time zone; give an aware datetime, e.g. datetime.now(UTC)")
-        return cls((moment - _EPOCH) // timedelta(microseconds=1))
+        return cls._counted(moment)
+
+    @classmethod
+    def _counted(cls, moment: datetime) -> Self:
+        since = moment - _EPOCH
+        return cls((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
     def datetime(self) -> datetime:
         """The same instant as an aware datetime in UTC."""
         return _EPOCH + timedelta(microseconds=self.epoch_us)
+
+    def _utc(self) -> datetime:
+        """The instant as a datetime without its zone, which `isoformat` would write as `+00:00`."""
+        return _NAIVE_EPOCH + timedelta(microseconds=self.epoch_us)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Instant) and self.epoch_us == other.epoch_us
@@ -75,7 +91,7 @@ class MicroTime(_Instant):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return self.datetime().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return f"{self._utc().isoformat(timespec='microseconds')}Z"
 
 
 @final
@@ -85,4 +101,4 @@ class Time(_Instant):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return self.datetime().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{self._utc().isoformat(timespec='seconds')}Z"
