@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Self, final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - only ever written, with a Z behind it
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - only written, and with a Z behind it
 _SERVED_LENGTHS = frozenset({len("2026-01-31T12:00:00Z"), len("2026-01-31T12:00:00.000000Z")})
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)",
     re.ASCII,
 )
+
+
+@lru_cache(maxsize=4096)
+def _to_the_second(epoch_s: int) -> str:
+    return (_NAIVE_EPOCH + timedelta(seconds=epoch_s)).isoformat()
 
 
 class _Instant:
@@ -60,10 +66,6 @@ class _Instant:
         """The same instant as an aware datetime in UTC."""
         return _EPOCH + timedelta(microseconds=self.epoch_us)
 
-    def _utc(self) -> datetime:
-        """The instant as a datetime without its zone, which `isoformat` would write as `+00:00`."""
-        return _NAIVE_EPOCH + timedelta(microseconds=self.epoch_us)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Instant) and self.epoch_us == other.epoch_us
 
@@ -91,7 +93,8 @@ class MicroTime(_Instant):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return f"{self._utc().isoformat(timespec='microseconds')}Z"
+        seconds, micros = divmod(self.epoch_us, 1_000_000)
+        return f"{_to_the_second(seconds)}.{micros:06d}Z"
 
 
 @final
@@ -101,4 +104,4 @@ class Time(_Instant):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return f"{self._utc().isoformat(timespec='seconds')}Z"
+        return f"{_to_the_second(self.epoch_us // 1_000_000)}Z"

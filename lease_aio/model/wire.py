@@ -31,7 +31,8 @@ class Wire(
 ):
     """A part of a Kubernetes object. `extra` holds the fields that this version does not know."""
 
-    extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any], name=_EXTRA)
+    # `dict` itself: msgspec leaves out an empty value only if it knows the factory
+    extra: dict[str, Any] = msgspec.field(default_factory=typing.cast("type[dict[str, Any]]", dict), name=_EXTRA)
 
 
 def always(value: str) -> Any:
