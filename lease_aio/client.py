@@ -1,0 +1,322 @@
+"""The door: one `LeaseClient` owns one connection pool, one scheduler and one watch per namespace."""
+
+from __future__ import annotations
+
+import random as random_module
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import anyio
+import anyio.abc
+from kubernetes_asyncio.client import ApiClient
+
+from lease_aio.api import LEASES, AiohttpTransport, Api, Follow, Page, PatchType, RestApi, follow
+from lease_aio.api.memory import MemoryApi
+from lease_aio.clock import Clock, SystemClock
+from lease_aio.election import Candidate, Engine, Event, Leadership, SharedWatches, Terms
+from lease_aio.errors import ConfigurationError
+from lease_aio.model import Lease
+from lease_aio.naming import candidate_identity, check_lease_name, check_namespace
+from lease_aio.scheduler import Scheduler, SchedulerReport
+from lease_aio.server.store import Store
+from lease_aio.timing import Timing
+
+DEFAULT_NAMESPACE = "default"
+
+
+class LeaseClient:
+    """Everything that renews Leases, on one event loop.
+
+    Enter it (`async with`) in the task that also leaves it. Inside, any number of elections, heartbeats,
+    fleets and identities run at once; each is an async context manager or iterator of its own, and
+    nothing outlives its block.
+
+    Args:
+        source: The user's own `kubernetes_asyncio` ApiClient (its host, TLS and credentials are used; its
+            session is not, see `RestApi.from_api_client`), or any `Api`, which stays its owner's to close.
+        namespace: Where Leases live when a call names no namespace.
+        identity: The holder identity when a call names none; unique for each client by default.
+        clock: For tests and simulations.
+        random: Uniform in [0, 1), for jitter.
+        max_in_flight: Renewals on their way at once.
+        reserved_for_elections: How many of those are never taken by heartbeats and identities.
+    """
+
+    def __init__(
+        self,
+        source: ApiClient | Api,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        identity: str | None = None,
+        clock: Clock | None = None,
+        random: Callable[[], float] = random_module.random,
+        max_in_flight: int = 128,
+        reserved_for_elections: int = 16,
+    ) -> None:
+        check_namespace(namespace)
+        self.namespace = namespace
+        self.identity = candidate_identity() if identity is None else identity
+        self._source = source
+        self._clock = clock or SystemClock()
+        self._random = random
+        self._scheduler = Scheduler(self._clock, max_in_flight=max_in_flight, reserved=reserved_for_elections)
+        self._stack = AsyncExitStack()
+        self._engine: Engine | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            api = await self._open(stack)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            tasks.start_soon(self._scheduler.run, name="lease_aio scheduler")
+            self._engine = Engine(
+                api=api,
+                clock=self._clock,
+                scheduler=self._scheduler,
+                watches=SharedWatches(api, self._clock, tasks),
+                tasks=tasks,
+                random=self._random,
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._engine = None
+        try:
+            return await self._stack.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            if group.exceptions == (error,):  # the body's own: let `except TermLost` around the client work
+                return False
+            raise
+
+    async def _open(self, stack: AsyncExitStack) -> Api:
+        if isinstance(self._source, ApiClient):
+            return await stack.enter_async_context(RestApi.from_api_client(self._source))
+        return self._source
+
+    @property
+    def engine(self) -> Engine:
+        """What the elections of this client share; for a `Candidate` of one's own."""
+        if self._engine is None:
+            raise ConfigurationError("the LeaseClient is not open; use it inside `async with`")
+        return self._engine
+
+    @property
+    def api(self) -> Api:
+        """The seam to the API server: seven verbs on Leases, Nodes and more."""
+        return self.engine.api
+
+    def report(self) -> SchedulerReport:
+        """What the scheduler did so far, and how late it was."""
+        return self._scheduler.report()
+
+    # ------------------------------------------------------------------ elections and locks
+
+    def lead(
+        self,
+        name: str,
+        *,
+        namespace: str | None = None,
+        identity: str | None = None,
+        timing: Timing | None = None,
+        labels: Mapping[str, str] | None = None,
+        observer: Callable[[Event], None] | None = None,
+    ) -> Leadership:
+        """Wait for leadership, hold it for the body, release it after the body.
+
+        The body is cancelled if the term ends; then `TermLost` is raised at its end. See `Term` for what
+        is guaranteed and what is not.
+
+        Args:
+            name: The Lease.
+            namespace: The client's if left out.
+            identity: Who is written as holder; the client's if left out.
+            timing: Durations.
+            labels: Put on the Lease, beside what is there.
+            observer: Called with each event of the election; must not block or raise.
+
+        Raises:
+            ConfigurationError: a name is not valid.
+        """
+        return Leadership(
+            self._candidate(
+                name, namespace=namespace, identity=identity, timing=timing, labels=labels, observer=observer
+            )
+        )
+
+    def terms(
+        self,
+        name: str,
+        *,
+        namespace: str | None = None,
+        identity: str | None = None,
+        timing: Timing | None = None,
+        labels: Mapping[str, str] | None = None,
+        observer: Callable[[Event], None] | None = None,
+    ) -> Terms:
+        """Iterate over terms: contends again after every loss. Parameters as for `lead`."""
+        return Terms(
+            self._candidate(
+                name, namespace=namespace, identity=identity, timing=timing, labels=labels, observer=observer
+            )
+        )
+
+    def lock(
+        self,
+        name: str,
+        *,
+        namespace: str | None = None,
+        timing: Timing | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Leadership:
+        """A mutual-exclusion lock that renews itself: `lead` under an identity of its own for each call.
+
+        Not re-entrant, not fair. What it locks should compare `token`, as with every lock that can be lost.
+        """
+        return Leadership(
+            self._candidate(
+                name, namespace=namespace, identity=candidate_identity(), timing=timing, labels=labels, observer=None
+            )
+        )
+
+    def _candidate(
+        self,
+        name: str,
+        *,
+        namespace: str | None,
+        identity: str | None,
+        timing: Timing | None,
+        labels: Mapping[str, str] | None,
+        observer: Callable[[Event], None] | None,
+    ) -> Candidate:
+        check_lease_name(name)
+        return Candidate(
+            self.engine,
+            name=name,
+            namespace=self._namespace(namespace),
+            identity=self.identity if identity is None else identity,
+            timing=timing or Timing(),
+            labels=labels,
+            observer=observer,
+        )
+
+    def _namespace(self, namespace: str | None) -> str:
+        if namespace is None:
+            return self.namespace
+        check_namespace(namespace)
+        return namespace
+
+    # ------------------------------------------------------------------ heartbeats and identities
+    # lease_aio.heartbeat.Heartbeat / Fleet and lease_aio.identity.ApiServerIdentity are reached from here.
+
+    # ------------------------------------------------------------------ plain Leases
+
+    async def get(self, name: str, *, namespace: str | None = None) -> Lease:
+        """Read one Lease. Raises `NotFound` if it does not exist."""
+        return await self.api.get(LEASES, check_lease_name(name), self._namespace(namespace))
+
+    async def list(
+        self,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 0,
+        continue_token: str = "",
+    ) -> Page[Lease]:
+        """List the Leases of a namespace (`""` for all namespaces)."""
+        return await self.api.list(
+            LEASES,
+            self._namespace(namespace) if namespace != "" else "",
+            label_selector=label_selector,
+            field_selector=field_selector,
+            limit=limit,
+            continue_token=continue_token,
+        )
+
+    async def create(self, lease: Lease) -> Lease:
+        """Create a Lease, in the client's namespace if it names none. Raises `AlreadyExists` if the name is taken."""
+        return await self.api.create(LEASES, self._placed(lease))
+
+    async def replace(self, lease: Lease) -> Lease:
+        """Write a whole Lease if its resourceVersion is still the current one, else raise `Conflict`."""
+        return await self.api.replace(LEASES, self._placed(lease))
+
+    async def patch(
+        self,
+        name: str,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        namespace: str | None = None,
+        type: PatchType = PatchType.MERGE,  # noqa: A002 - the field's word
+    ) -> Lease:
+        """Change parts of a Lease. Compare-and-swap only if the body carries `metadata.resourceVersion`."""
+        return await self.api.patch(LEASES, check_lease_name(name), self._namespace(namespace), body=body, type=type)
+
+    async def delete(
+        self, name: str, *, namespace: str | None = None, uid: str = "", resource_version: str = ""
+    ) -> None:
+        """Delete a Lease; with preconditions only that incarnation or version, else raise `Conflict`."""
+        await self.api.delete(
+            LEASES, check_lease_name(name), self._namespace(namespace), uid=uid, resource_version=resource_version
+        )
+
+    def watch(self, *, namespace: str | None = None, label_selector: str = "") -> Follow[Lease]:
+        """Follow the Leases of a namespace (`""` for all): `async with` it, then `async for change in`.
+
+        Never loses an event between its list and its watch, and goes on over broken connections.
+        """
+        return follow(
+            self.api,
+            LEASES,
+            self._namespace(namespace) if namespace != "" else "",
+            label_selector=label_selector,
+            clock=self._clock,
+        )
+
+    def _placed(self, lease: Lease) -> Lease:
+        return lease if lease.namespace else lease.with_metadata(namespace=self.namespace)
+
+
+@asynccontextmanager
+async def connect(
+    target: Literal["embedded"] | None = None,
+    *,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    namespace: str | None = None,
+    **options: Any,
+) -> AsyncIterator[LeaseClient]:
+    """Open a LeaseClient on the cluster that this process belongs to, or on none at all.
+
+    Args:
+        target: `"embedded"` for an API server in this process's memory, which ends with the block; left
+            out: the service account of a pod, else the kubeconfig.
+        kubeconfig: A kubeconfig file, in place of `KUBECONFIG` or `~/.kube/config`.
+        context: A context of the kubeconfig, in place of its current one.
+        namespace: In place of the pod's or the context's.
+        options: Further parameters of `LeaseClient`.
+
+    Raises:
+        NoCluster: nothing was found to talk to; says what was tried.
+        ConfigurationError: what was found cannot be used; names the value and the remedy.
+    """
+    async with AsyncExitStack() as stack:
+        if target == "embedded":
+            api: Api = MemoryApi(Store(now=time.time_ns() // 1000))
+            found = DEFAULT_NAMESPACE
+        elif target is None:
+            from lease_aio.api.config import load_configuration
+
+            loaded = await load_configuration(kubeconfig, context=context)
+            api = await stack.enter_async_context(RestApi(AiohttpTransport(loaded.configuration)))
+            found = loaded.namespace or DEFAULT_NAMESPACE
+        else:
+            raise ConfigurationError(f"target={target!r} is not known; leave it out, or give 'embedded'")
+        client = LeaseClient(api, namespace=namespace or found, **options)
+        yield await stack.enter_async_context(client)
