@@ -1,29 +1,33 @@
-"""The Authorization header, kept fresh: rotated token files, plugins that are run again, hooks of others."""
+"""The Authorization header, kept fresh without making requests wait for it."""
 
 from __future__ import annotations
 
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import anyio
+import anyio.abc
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException
 
 from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import ConfigurationError
 
+BEARER = "BearerToken"
+"""The key under which a Configuration keeps the whole header."""
+
 _LOOK_EVERY_S = 1.0
-_BEARER = "BearerToken"  # the key under which a Configuration keeps the whole header
+_RENEW_EVERY_S = 5.0  # a server that refuses everybody must not make us run a plugin for each request
 
 
 @runtime_checkable
 class CredentialSource(Protocol):
     """A `Configuration.refresh_api_key_hook` that can also be told to renew at once.
 
-    It writes what it finds into the Configuration: `api_key["BearerToken"]` (the whole header), or
-    `cert_file` and `key_file`.
+    It writes what it finds into the Configuration: `api_key["BearerToken"]` (the whole header), or `cert_file` and
+    `key_file`.
     """
 
     async def __call__(self, configuration: Configuration) -> None:
@@ -36,28 +40,47 @@ class CredentialSource(Protocol):
 
 
 class Credentials:
-    """What authenticates the requests of one transport, out of a Configuration.
+    """What authenticates the requests of one transport, out of a Configuration. Enter it before use.
 
-    The Configuration's own hook is asked at most once a second; requests that come while it works go on with
-    what there is. Nothing is sent to an `http://` server, as client-go does: it would be readable on the wire.
+    The Configuration's hook is asked about once a second, in a task of its own, so a slow plugin delays no request
+    and outlives the timeout of the one that needed it; requests wait only where there is nothing to send yet, or
+    where the server refused what was sent. Nothing is sent to an `http://` server, as in client-go: it would be
+    readable on the wire.
     """
 
     def __init__(self, configuration: Configuration, *, now: Callable[[], float] = time.monotonic) -> None:
         self._configuration: Any = configuration  # its stubs type nothing that is read here
         self._withheld = not str(configuration.host).startswith("https:")
         self._now = now
-        self._look_at = float("-inf")
-        self._lock = anyio.Lock()
-        self.generation = 0  # grows whenever a renewal brought other credentials
+        self._look_at = self._renew_at = float("-inf")
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._running: anyio.Event | None = None
+        self._error: TransportError | None = None
+        self.generation = 0  # grows whenever there are other credentials than before
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+            await self._tasks.__aexit__(None, None, None)
 
     async def header(self) -> str | None:
-        """The Authorization header to send now.
+        """The Authorization header to send now, or None for none.
 
         Raises:
-            TransportError: there is none, and the hook that should bring one failed.
+            TransportError: there should be one, and the hook that should bring it failed.
         """
-        if self._configuration.refresh_api_key_hook is not None and not self._withheld and self._now() >= self._look_at:
-            await self._look()
+        if self._is_fixed:
+            return self._held()
+        if self._now() >= self._look_at and self._running is None:
+            self._start(renew=False)
+        if self._identity() == _NOTHING:
+            await self._finished()
+            if self._error is not None and self._identity() == _NOTHING:
+                raise self._error
         return self._held()
 
     async def renew(self, generation: int) -> bool:
@@ -69,43 +92,64 @@ class Credentials:
         Raises:
             TransportError: the plugin or hook failed.
         """
-        if self._withheld or self._configuration.refresh_api_key_hook is None:
+        if self._is_fixed:
             return False
-        async with self._lock:
-            if self.generation == generation:
-                await self._ask(renew=True)
-            return self.generation != generation
+        await self._finished()
+        if self.generation == generation and self._now() >= self._renew_at:
+            self._start(renew=True)
+            await self._finished()
+            if self._error is not None:
+                raise self._error
+        return self.generation != generation
+
+    @property
+    def _is_fixed(self) -> bool:
+        return self._withheld or self._configuration.refresh_api_key_hook is None
 
     def _held(self) -> str | None:
         if self._withheld:
             return None
-        key = self._configuration.api_key.get(_BEARER)
-        prefix = self._configuration.api_key_prefix.get(_BEARER) if key else None
+        key = self._configuration.api_key.get(BEARER)
+        prefix = self._configuration.api_key_prefix.get(BEARER) if key else None
         held: str = f"{prefix} {key}" if prefix else key or ""
         return held.strip() or None
 
-    def _identity(self) -> tuple[str | None, str | None, str | None]:
-        return self._held(), self._configuration.cert_file, self._configuration.key_file
+    def _identity(self) -> tuple[str | None, str | None]:
+        return self._held(), self._configuration.cert_file
 
-    async def _look(self) -> None:
-        self._look_at = self._now() + _LOOK_EVERY_S
+    def _start(self, *, renew: bool) -> None:
+        if self._tasks is None:
+            raise RuntimeError("the credentials are not open: use them inside `async with`")
+        self._running = anyio.Event()
+        self._tasks.start_soon(self._refresh, self._running, renew)
+
+    async def _finished(self) -> None:
+        if self._running is not None:
+            await self._running.wait()
+
+    async def _refresh(self, done: anyio.Event, renew: bool) -> None:  # noqa: FBT001 - start_soon takes no keywords
+        before = self._identity()
         try:
-            await self._ask(renew=False)
-        except TransportError:
-            if self._held() is None:
-                raise
+            await self._ask(renew=renew)
+            self._error = None
+        except (ConfigException, ConfigurationError, OSError) as error:
+            self._error = TransportError(Fault.CREDENTIALS, str(error), sent=False)
+        finally:
+            self._look_at = self._now() + _LOOK_EVERY_S
+            if renew:
+                self._renew_at = self._now() + _RENEW_EVERY_S
+            self.generation += self._identity() != before
+            self._running = None
+            done.set()
 
     async def _ask(self, *, renew: bool) -> None:
-        before = self._identity()
         hook: Any = self._configuration.refresh_api_key_hook
         ask: Callable[[Configuration], Awaitable[None] | None] = (
             hook.renew if renew and isinstance(hook, CredentialSource) else hook
         )
-        try:
-            outcome = ask(self._configuration)
-            if inspect.isawaitable(outcome):
-                await outcome
-        except (ConfigException, ConfigurationError, OSError) as error:
-            raise TransportError(Fault.CREDENTIALS, str(error), sent=False) from error
-        if self._identity() != before:
-            self.generation += 1
+        outcome = ask(self._configuration)
+        if inspect.isawaitable(outcome):
+            await outcome
+
+
+_NOTHING = (None, None)

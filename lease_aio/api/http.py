@@ -82,6 +82,7 @@ class AiohttpTransport:
         return self._base
 
     async def __aenter__(self) -> Self:
+        await self._credentials.__aenter__()
         self._session = self._new_session()
         return self
 
@@ -91,6 +92,7 @@ class AiohttpTransport:
         with anyio.CancelScope(shield=True):
             for session in sessions:
                 await session.close()
+        await self._credentials.__aexit__(*exc)
 
     async def request(
         self,
