@@ -62,6 +62,9 @@ class Watch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        connection = self.response.connection
+        if connection and connection.transport:
+            connection.transport.abort()  # a TLS transport closed in grace outlives the loop of a short test
         self.response.close()
 
 
@@ -187,14 +190,24 @@ def conflict(name: str, message: str, *, noun: str = "leases") -> Json:
     return failure(409, opening + message, reason="Conflict", details={**about(name), "kind": noun})
 
 
-def invalid(name: str, *causes: tuple[str, str, str], message: str | None = None) -> Json:
+def invalid(name: str, *causes: tuple[str, str, str], kind: str = "Lease") -> Json:
     """A 422 about an object, with its causes as (field, reason, message)."""
-    texts = list(dict.fromkeys(f"{field}: {text}" for field, _, text in causes))
+    return _invalid(name, kind, "coordination.k8s.io", causes)
+
+
+def bad_option(kind: str, *causes: tuple[str, str, str]) -> Json:
+    """A 422 about the query or the options in a body."""
+    return _invalid("", kind, "meta.k8s.io", causes)
+
+
+def _invalid(name: str, kind: str, group: str, causes: tuple[tuple[str, str, str], ...]) -> Json:
+    texts = [f"{field}: {text}" for field, _, text in causes]
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    details = {"name": name, "group": "coordination.k8s.io", "kind": "Lease"}
+    details: Json = {"name": name} if name else {}
+    details |= {"group": group, "kind": kind}
     details["causes"] = [{"reason": reason, "message": text, "field": field} for field, reason, text in causes]
-    opening = f'Lease.coordination.k8s.io "{name}" is invalid: '
-    return failure(422, message or opening + joined, reason="Invalid", details=details)
+    message = f'{kind}.{group} "{name}" is invalid: {joined}'
+    return failure(422, message, reason="Invalid", details=details)
 
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.rig import Api, Namespace, changed, conflict, lease, not_found
+from tests.conformance.rig import Api, Namespace, bad_option, changed, conflict, lease, not_found
 
 
 async def test_a_missing_lease_is_not_found(api: Api, ns: Namespace) -> None:
@@ -57,13 +57,28 @@ async def test_preconditions_that_hold_let_the_delete_through(api: Api, ns: Name
 
 
 @pytest.mark.parametrize(
-    "options", [{"propagationPolicy": "Sometimes"}, {"propagationPolicy": "Orphan", "orphanDependents": True}]
+    ("options", "reason", "text"),
+    [
+        (
+            {"propagationPolicy": "Sometimes"},
+            "FieldValueNotSupported",
+            'Unsupported value: "Sometimes": supported values: "Foreground", "Background", "Orphan", "nil"',
+        ),
+        (
+            {"propagationPolicy": "Orphan", "orphanDependents": True},
+            "FieldValueInvalid",
+            'Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+        ),
+    ],
 )
-async def test_impossible_options_are_refused(api: Api, ns: Namespace, options: dict[str, object]) -> None:
+async def test_impossible_options_are_refused(
+    api: Api, ns: Namespace, options: dict[str, object], reason: str, text: str
+) -> None:
     await ns.create("lock")
     answer = await api.delete(ns.path("lock"), options)
-    assert (answer.status, answer.json["reason"]) == (422, "Invalid")
-    assert answer.json["details"]["kind"] == "DeleteOptions"
+    expected = bad_option("DeleteOptions", ("propagationPolicy", reason, text))
+    assert (answer.status, answer.json) == (422, expected)
+    assert (await api.get(ns.path("lock"))).status == 200
 
 
 async def test_a_dry_run_deletes_nothing(api: Api, ns: Namespace) -> None:

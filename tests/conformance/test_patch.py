@@ -11,7 +11,9 @@ from tests.conformance.rig import (
     STRATEGIC_PATCH,
     Api,
     Namespace,
+    bad_request,
     conflict,
+    failure,
     invalid,
     not_found,
 )
@@ -83,12 +85,20 @@ async def test_a_json_patch_that_does_not_apply_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("kind", "data"), [(JSON_PATCH, "{"), (JSON_PATCH, '{"a":1}'), (MERGE_PATCH, "{"), (MERGE_PATCH, "7")]
+    ("kind", "data", "message"),
+    [
+        (JSON_PATCH, "{", "invalid JSON patch"),
+        (MERGE_PATCH, "{", "invalid JSON patch"),
+        (STRATEGIC_PATCH, "{", "invalid JSON patch"),
+        (JSON_PATCH, '{"a":1}', "error decoding patch: json: cannot unmarshal object into Go value of type "),
+        (MERGE_PATCH, "7", "error decoding patch: json: cannot unmarshal number into Go value of type "),
+    ],
 )
-async def test_a_malformed_patch_is_refused(api: Api, ns: Namespace, kind: str, data: str) -> None:
+async def test_a_malformed_patch_is_refused(api: Api, ns: Namespace, kind: str, data: str, message: str) -> None:
     await ns.create("lock")
     answer = await api.call("PATCH", ns.path("lock"), data=data, headers={"Content-Type": kind})
     assert (answer.status, answer.json["reason"]) == (400, "BadRequest")
+    assert answer.json["message"].startswith(message)
 
 
 async def test_a_bad_result_is_refused(api: Api, ns: Namespace) -> None:
@@ -98,11 +108,22 @@ async def test_a_bad_result_is_refused(api: Api, ns: Namespace) -> None:
     assert (answer.status, answer.json) == (422, invalid("lock", cause))
 
 
-async def test_a_time_that_cannot_be_read_is_refused(api: Api, ns: Namespace) -> None:
-    await ns.create("lock")
-    answer = await api.patch(ns.path("lock"), {"spec": {"renewTime": "2026-08-11T19:37:19Z"}})
-    assert answer.status in {400, 422}
-    assert 'cannot parse "Z" as ".000000"' in answer.json["message"]
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (MERGE_PATCH, {"spec": {"renewTime": "2026-08-11T19:37:19Z"}}),
+        (STRATEGIC_PATCH, {"spec": {"renewTime": "2026-08-11T19:37:19Z"}}),
+        (JSON_PATCH, [{"op": "add", "path": "/spec/renewTime", "value": "2026-08-11T19:37:19Z"}]),
+    ],
+)
+async def test_a_time_that_cannot_be_read_is_refused(api: Api, ns: Namespace, kind: str, body: object) -> None:
+    await ns.create("lock", holderIdentity="a")
+    answer = await api.patch(ns.path("lock"), body, kind=kind)
+    (cause,) = answer.json["details"]["causes"]
+    assert (answer.status, answer.json["reason"]) == (422, "Invalid")
+    assert (cause["reason"], cause["field"]) == ("FieldValueInvalid", "patch")
+    assert cause["message"].endswith(': cannot parse "Z" as ".000000"')
+    assert answer.json["message"] == ' "" is invalid: patch: ' + cause["message"]
 
 
 async def test_a_stale_version_in_the_patch_conflicts(api: Api, ns: Namespace) -> None:
@@ -119,16 +140,24 @@ async def test_the_current_version_in_the_patch_is_accepted(api: Api, ns: Namesp
 
 
 async def test_a_uid_cannot_be_changed(api: Api, ns: Namespace) -> None:
-    old = await ns.create("lock")
+    await ns.create("lock")
     answer = await api.patch(ns.path("lock"), {"metadata": {"uid": "other"}})
-    assert answer.status in {409, 422}
-    assert await ns.read("lock") == old
+    cause = ("metadata.uid", "FieldValueInvalid", 'Invalid value: "other": field is immutable')
+    assert (answer.status, answer.json) == (422, invalid("lock", cause))
+
+
+async def test_an_empty_version_in_the_patch_is_refused(api: Api, ns: Namespace) -> None:
+    await ns.create("lock")
+    answer = await api.patch(ns.path("lock"), {"metadata": {"resourceVersion": ""}})
+    cause = ("metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update")
+    assert (answer.status, answer.json) == (422, invalid("lock", cause, kind="leases"))
 
 
 async def test_a_name_cannot_be_changed(api: Api, ns: Namespace) -> None:
     await ns.create("lock")
     answer = await api.patch(ns.path("lock"), {"metadata": {"name": "other"}})
-    assert (answer.status, answer.json["reason"]) == (400, "BadRequest")
+    message = "the name of the object (other) does not match the name on the URL (lock)"
+    assert (answer.status, answer.json) == (400, bad_request(message))
 
 
 async def test_labels_are_merged_by_key(api: Api, ns: Namespace) -> None:
@@ -181,11 +210,9 @@ async def test_a_dry_run_changes_nothing(api: Api, ns: Namespace) -> None:
     assert await ns.read("lock") == old
 
 
-async def test_an_unknown_patch_type_is_refused(api: Api, ns: Namespace) -> None:
+@pytest.mark.parametrize("kind", ["application/json", "text/csv"])
+async def test_an_unknown_patch_type_is_refused(api: Api, ns: Namespace, kind: str) -> None:
     await ns.create("lock")
-    answer = await api.patch(ns.path("lock"), {"spec": {}}, kind="application/json")
-    assert (answer.status, answer.json["reason"]) == (415, "UnsupportedMediaType")
-    assert answer.json["message"].startswith(
-        "the body of the request was in an unknown format - accepted media types include: "
-        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json"
-    )
+    answer = await api.patch(ns.path("lock"), {"spec": {}}, kind=kind)
+    expected = failure(415, "415: Unsupported Media Type", reason="UnsupportedMediaType", details={})
+    assert (answer.status, answer.json) == (415, expected)

@@ -66,12 +66,8 @@ async def test_exactly_one_of_many_creators_wins(api: Api, ns: Namespace) -> Non
 async def test_a_version_is_required(api: Api, ns: Namespace) -> None:
     old = await ns.create("lock")
     answer = await api.put(ns.path("lock"), changed(old, metadata={"resourceVersion": None}))
-    expected = invalid(
-        "lock", ("metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update")
-    )
-    expected["message"] = expected["message"].replace("Lease.", "leases.", 1)
-    expected["details"]["kind"] = "leases"
-    assert (answer.status, answer.json) == (422, expected)
+    cause = ("metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update")
+    assert (answer.status, answer.json) == (422, invalid("lock", cause, kind="leases"))
 
 
 async def test_a_version_that_is_no_number_is_an_error(api: Api, ns: Namespace) -> None:
