@@ -1,9 +1,14 @@
 """An API server in the box: enough of a kube-apiserver for Leases, without a cluster.
 
-`Store` is the pure state (objects, compare-and-swap, history); a client that needs no network may sit right
-on it.
+`serve` runs it on loopback, for any client that speaks to Kubernetes (kubectl included). `Store` is its pure
+state (objects, compare-and-swap, history); a client that needs no network may sit right on it.
+
+Served: leases and lease candidates, nodes, namespaces. Not served: everything else, server-side apply, YAML
+bodies.
 """
 
+from lease_aio.server.embedded import EmbeddedServer, serve
+from lease_aio.server.faults import DropConnectionError, Faults
 from lease_aio.server.history import Watch, WatchEvent
 from lease_aio.server.listing import Page
 from lease_aio.server.patch import Patch, PatchKind
@@ -17,6 +22,9 @@ __all__ = [
     "NAMESPACES",
     "NODES",
     "RESOURCES",
+    "DropConnectionError",
+    "EmbeddedServer",
+    "Faults",
     "Page",
     "Patch",
     "PatchKind",
@@ -25,4 +33,5 @@ __all__ = [
     "Store",
     "Watch",
     "WatchEvent",
+    "serve",
 ]

@@ -122,10 +122,8 @@ def qualified_name(key: str) -> list[str]:
     problems: list[str] = []
     if slash:
         if "/" in prefix:
-            return [
-                f"a qualified name {_QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' "
-                "(e.g. 'example.com/MyName')"
-            ]
+            whole = f"a qualified name {_QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' "
+            return [whole + "(e.g. 'example.com/MyName')"]
         if not prefix:
             problems.append("prefix part must be non-empty")
         else:
