@@ -21,6 +21,11 @@ def _to_the_second(epoch_s: int) -> str:
     return (_NAIVE_EPOCH + timedelta(seconds=epoch_s)).isoformat()
 
 
+def _as_served(text: str) -> bool:
+    """Whether it looks like what API servers write, which `fromisoformat` reads faster than an expression does."""
+    return len(text) in _SERVED_LENGTHS and text[10] == "T" and text[4] == text[7] == "-" and text[19] in ".Z"
+
+
 class _Instant:
     """An instant counted in whole microseconds since the Unix epoch, ordered and hashable."""
 
@@ -37,7 +42,7 @@ class _Instant:
         Raises:
             ValueError: not RFC 3339; an instant without an offset is refused, it could be any zone's.
         """
-        if len(text) in _SERVED_LENGTHS and text[-1] == "Z":  # what API servers write: no need to look closer
+        if _as_served(text):
             try:
                 return cls._counted(datetime.fromisoformat(text))
             except ValueError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from lease_aio.model.times import MicroTime, Time
 
 T = TypeVar("T", bound="Wire")
 _EXTRA = "*"  # no Kubernetes field can have this name
+# `dict` itself, not `dict[str, Any]`: msgspec leaves an empty value out only if it knows the factory
+_EMPTY = typing.cast("Callable[[], dict[str, Any]]", dict)
 
 
 class Wire(
@@ -31,8 +34,9 @@ class Wire(
 ):
     """A part of a Kubernetes object. `extra` holds the fields that this version does not know."""
 
-    # `dict` itself: msgspec leaves out an empty value only if it knows the factory
-    extra: dict[str, Any] = msgspec.field(default_factory=typing.cast("type[dict[str, Any]]", dict), name=_EXTRA)
+    extra: dict[str, Any] = msgspec.field(
+        default_factory=typing.cast("Callable[[], dict[str, Any]]", dict), name=_EXTRA
+    )
 
 
 def always(value: str) -> Any:
