@@ -69,15 +69,13 @@ class LeaseClient:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             api = await self._open(stack)
-            tasks = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(tasks.cancel_scope.cancel)
-            tasks.start_soon(self._scheduler.run, name="lease_aio scheduler")
+            background = await self._start_background(stack)
             self._engine = Engine(
                 api=api,
                 clock=self._clock,
                 scheduler=self._scheduler,
-                watches=SharedWatches(api, self._clock, tasks),
-                tasks=tasks,
+                watches=SharedWatches(api, self._clock, background),
+                tasks=background,
                 random=self._random,
             )
             self._stack = stack.pop_all()
@@ -93,6 +91,23 @@ class LeaseClient:
             if group.exceptions == (error,):  # the body's own: let `except TermLost` around the client work
                 return False
             raise
+
+    async def _start_background(self, stack: AsyncExitStack) -> anyio.abc.TaskGroup:
+        """Shielded: when all around the client is cancelled, terms must still be renewed and released."""
+        background = anyio.create_task_group()
+        shield, started = anyio.CancelScope(shield=True), anyio.Event()
+
+        async def work() -> None:
+            with shield:
+                async with background:
+                    started.set()
+                    await self._scheduler.run()
+
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(shield.cancel)
+        tasks.start_soon(work, name="lease_aio scheduler")
+        await started.wait()
+        return background
 
     async def _open(self, stack: AsyncExitStack) -> Api:
         if isinstance(self._source, ApiClient):
