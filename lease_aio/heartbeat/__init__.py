@@ -1,1 +1,9 @@
 """Node heartbeats through Leases: a kubelet's renewal rules, one node's heartbeat, and fleets of simulated nodes."""
+
+from lease_aio.heartbeat.fleet import Fleet
+from lease_aio.heartbeat.node import NodeProfile
+from lease_aio.heartbeat.rules import Owner, RenewalRules
+from lease_aio.heartbeat.single import Heartbeat
+from lease_aio.heartbeat.tally import FleetReport
+
+__all__ = ["Fleet", "FleetReport", "Heartbeat", "NodeProfile", "Owner", "RenewalRules"]

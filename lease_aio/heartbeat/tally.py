@@ -1,0 +1,162 @@
+"""What a group of heartbeats has done: counts, histograms, and the report made of them. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from lease_aio.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Expired,
+    Invalid,
+    NotFound,
+    Refused,
+    Throttled,
+    Unavailable,
+)
+from lease_aio.scheduler import Histogram, HistogramSnapshot
+
+_KINDS: dict[type[ApiError], str] = {
+    AlreadyExists: "already_exists",
+    Conflict: "conflict",
+    Expired: "expired",
+    Invalid: "invalid",
+    NotFound: "not_found",
+    Refused: "refused",
+    Throttled: "throttled",
+    Unavailable: "unavailable",
+}
+_WINDOW_S = 10
+
+
+def error_kind(error: ApiError) -> str:
+    """One word for what went wrong, to count by: `conflict`, `refused`, `unavailable`, `namespace_missing`, …."""
+    if isinstance(error, NotFound) and error.namespace_missing:
+        return "namespace_missing"
+    return _KINDS.get(type(error), "other")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetReport:
+    """A fleet at one moment. Histograms and counts run from its start.
+
+    Attributes:
+        nodes: All of them; the sum of the next four.
+        fresh: Renewed less than a lease duration ago.
+        late: Not renewed for longer than that, although they should have been.
+        pending: Not renewed yet, and not late either.
+        silenced: Told to be silent.
+        renewals: Confirmed writes.
+        renewals_per_s: The mean over the last 10 s.
+        lateness: Start of a pass less its due time: grows when this process is the slow part.
+        gap: Between the ends of two successive renewals of a node: what the control plane sees. Silences do not count.
+        errors: How many requests failed, by kind.
+    """
+
+    nodes: int
+    fresh: int
+    late: int
+    pending: int
+    silenced: int
+    renewals: int
+    renewals_per_s: float
+    lateness: HistogramSnapshot
+    gap: HistogramSnapshot
+    errors: dict[str, int]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain numbers for logs and JSON, histograms as p50, p99 and max."""
+        return {
+            "nodes": self.nodes,
+            "fresh": self.fresh,
+            "late": self.late,
+            "pending": self.pending,
+            "silenced": self.silenced,
+            "renewals": self.renewals,
+            "renewals_per_s": round(self.renewals_per_s, 1),
+            "lateness": _short(self.lateness),
+            "gap": _short(self.gap),
+            "errors": dict(self.errors),
+        }
+
+
+class Rate:
+    """How often something happens, as a mean over the last ten whole seconds."""
+
+    __slots__ = ("_counts", "_second", "_since")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (_WINDOW_S + 1)  # one slot for the second that is not over
+        self._second: int | None = None
+        self._since = 0
+
+    def count(self, now: float) -> None:
+        """It happened, at this monotonic second."""
+        second = int(now)
+        if second != self._second:
+            self._turn(second)
+        self._counts[second % len(self._counts)] += 1
+
+    def per_s(self, now: float) -> float:
+        """The mean; 0 within the first second."""
+        second = int(now)
+        if self._second is None:
+            return 0.0
+        self._turn(second)
+        whole = min(_WINDOW_S, second - self._since)
+        return (sum(self._counts) - self._counts[second % len(self._counts)]) / whole if whole else 0.0
+
+    def _turn(self, second: int) -> None:
+        if self._second is None:
+            self._second = self._since = second
+        for passed in range(self._second + 1, min(second, self._second + len(self._counts)) + 1):
+            self._counts[passed % len(self._counts)] = 0
+        self._second = max(self._second, second)
+
+
+class Tally:
+    """The running counts of a group of heartbeats."""
+
+    __slots__ = ("errors", "gap", "lateness", "rate", "renewals")
+
+    def __init__(self) -> None:
+        self.renewals = 0
+        self.errors: Counter[str] = Counter()
+        self.lateness, self.gap = Histogram(), Histogram()
+        self.rate = Rate()
+
+    def renewed(self, now: float, last_success: float | None) -> None:
+        """Count one confirmed write, and the gap since the one before."""
+        self.renewals += 1
+        self.rate.count(now)
+        if last_success is not None:
+            self.gap.record(now - last_success)
+
+    def failed(self, error: ApiError) -> None:
+        """Count one failed request."""
+        self.errors[error_kind(error)] += 1
+
+    def report(self, now: float, *, nodes: int, fresh: int, late: int, silenced: int) -> FleetReport:
+        """All of it, frozen, together with what the fleet knows of its nodes."""
+        return FleetReport(
+            nodes=nodes,
+            fresh=fresh,
+            late=late,
+            pending=nodes - fresh - late - silenced,
+            silenced=silenced,
+            renewals=self.renewals,
+            renewals_per_s=self.rate.per_s(now),
+            lateness=self.lateness.snapshot(),
+            gap=self.gap.snapshot(),
+            errors=dict(self.errors),
+        )
+
+
+def _short(histogram: HistogramSnapshot) -> dict[str, float]:
+    return {
+        "p50_s": round(histogram.percentile(50), 6),
+        "p99_s": round(histogram.percentile(99), 6),
+        "max_s": round(histogram.max_s, 6),
+    }

@@ -1,0 +1,60 @@
+import pytest
+
+from lease_aio.errors import Call, Conflict, NotFound, Refused, Throttled, Unavailable
+from lease_aio.heartbeat.tally import Rate, Tally, error_kind
+
+CALL = Call(verb="create", resource="leases.coordination.k8s.io")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (NotFound(CALL, 'namespaces "kube-node-lease" not found'), "namespace_missing"),
+        (NotFound(CALL, 'leases.coordination.k8s.io "n" not found'), "not_found"),
+        (Conflict(CALL, "modified"), "conflict"),
+        (Refused(CALL, "forbidden"), "refused"),
+        (Throttled(CALL, "slow down"), "throttled"),
+        (Unavailable(CALL, "broken"), "unavailable"),
+    ],
+)
+def test_errors_are_counted_by_one_word(error, kind):
+    tally = Tally()
+    tally.failed(error)
+    assert error_kind(error) == kind
+    assert tally.report(0.0, nodes=0, fresh=0, late=0, silenced=0).errors == {kind: 1}
+
+
+def test_a_rate_is_nothing_before_its_first_second_is_over():
+    rate = Rate()
+    assert rate.per_s(5.0) == 0
+    rate.count(5.2)
+    assert rate.per_s(5.9) == 0
+
+
+def test_a_rate_is_the_mean_over_the_seconds_there_were_up_to_ten():
+    rate = Rate()
+    for tenth in range(50, 80):
+        rate.count(tenth / 10)
+    assert rate.per_s(8.0) == 10
+    assert rate.per_s(15.0) == 3
+    assert rate.per_s(17.0) == 1
+
+
+def test_a_rate_forgets_what_is_long_past():
+    rate = Rate()
+    for _ in range(100):
+        rate.count(5.0)
+    assert rate.per_s(1000.0) == 0
+    rate.count(1000.5)
+    assert rate.per_s(1001.0) == pytest.approx(0.1)
+
+
+def test_a_report_adds_up_and_is_plain_on_demand():
+    tally = Tally()
+    tally.renewed(10.0, None)
+    tally.renewed(20.5, 10.0)
+    report = tally.report(21.0, nodes=10, fresh=4, late=3, silenced=2)
+    assert report.pending == 1
+    assert report.renewals == 2
+    assert report.gap.count == 1
+    assert report.to_dict()["gap"] == {"p50_s": 10.5, "p99_s": 10.5, "max_s": 10.5}
