@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random as random_module
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -17,7 +17,8 @@ from lease_aio.api import LEASES, AiohttpTransport, Api, Follow, Page, PatchType
 from lease_aio.api.memory import MemoryApi
 from lease_aio.clock import Clock, SystemClock
 from lease_aio.election import Candidate, Engine, Event, Leadership, SharedWatches, Terms
-from lease_aio.errors import ConfigurationError
+from lease_aio.errors import ApiError, ConfigurationError
+from lease_aio.heartbeat import Fleet, Heartbeat, NodeProfile, Owner
 from lease_aio.model import Lease
 from lease_aio.naming import candidate_identity, check_lease_name, check_namespace
 from lease_aio.scheduler import Scheduler, SchedulerReport
@@ -227,7 +228,62 @@ class LeaseClient:
         return namespace
 
     # ------------------------------------------------------------------ heartbeats and identities
-    # lease_aio.heartbeat.Heartbeat / Fleet and lease_aio.identity.ApiServerIdentity are reached from here.
+
+    def heartbeat(
+        self,
+        node: str,
+        *,
+        register: bool = False,
+        profile: NodeProfile | None = None,
+        owner: Owner = Owner.REQUIRED,
+        lease_duration_s: int = 40,
+        renew_interval_s: float | None = None,
+        ready_timeout_s: float | None = 30.0,
+    ) -> Heartbeat:
+        """Renew one node's Lease for the body, as a kubelet does. See `Heartbeat` for what each parameter means."""
+        return Heartbeat(
+            self.api,
+            self._scheduler,
+            self._clock,
+            node=node,
+            register=register,
+            profile=profile,
+            owner=owner,
+            lease_duration_s=lease_duration_s,
+            renew_interval_s=renew_interval_s,
+            ready_timeout_s=ready_timeout_s,
+        )
+
+    def fleet(
+        self,
+        nodes: int | Collection[str],
+        *,
+        prefix: str = "node-",
+        register: bool = False,
+        profile: NodeProfile | None = None,
+        owner: Owner | None = None,
+        spread_start: bool = True,
+        delete_on_exit: bool = False,
+        lease_duration_s: int = 40,
+        renew_interval_s: float | None = None,
+        on_failure: Callable[[str, ApiError], None] | None = None,
+    ) -> Fleet:
+        """Heartbeats of many simulated nodes for the body. See `Fleet` for what each parameter means."""
+        return Fleet(
+            self.api,
+            self._scheduler,
+            self._clock,
+            nodes=nodes,
+            prefix=prefix,
+            register=register,
+            profile=profile,
+            owner=owner,
+            spread_start=spread_start,
+            delete_on_exit=delete_on_exit,
+            lease_duration_s=lease_duration_s,
+            renew_interval_s=renew_interval_s,
+            on_failure=on_failure,
+        )
 
     # ------------------------------------------------------------------ plain Leases
 
