@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from lease_aio.server import serve
 from lease_aio.testing.envtest import ControlPlane
 from tests.conformance.rig import NAMESPACES, Api, Namespace, unique
 
 
 @contextlib.asynccontextmanager
 async def _embedded() -> AsyncIterator[Api]:
-    from lease_aio.server import serve  # noqa: PLC0415
-
     async with serve(host="127.0.0.1", port=0) as server, aiohttp.ClientSession() as session:
         yield Api(url=server.url, session=session)
 
