@@ -1,0 +1,126 @@
+"""The commands: options in, one call out. What they do stands in the modules beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lease_aio.cli.connection import Connection, Opened, opened
+from lease_aio.cli.exits import exit_codes_text
+from lease_aio.cli.lead import LeadOptions, lead, lead_timing
+from lease_aio.cli.options import Context, Embedded, Json, Kubeconfig, Namespace, Verbose
+from lease_aio.cli.output import Output
+from lease_aio.cli.runner import execute
+from lease_aio.cli.serve import serve_until_stopped
+
+app = typer.Typer(
+    name="lease-aio",
+    help="Coordination through Kubernetes Leases: leader election, node heartbeats, API server identity.",
+    epilog=exit_codes_text(),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def connection(kubeconfig: Path | None, context: str | None, namespace: str | None, *, embedded: bool) -> Connection:
+    """The common options as one value."""
+    return Connection(
+        kubeconfig=None if kubeconfig is None else str(kubeconfig),
+        context=context,
+        namespace=namespace,
+        embedded=embedded,
+    )
+
+
+def run_connected(
+    where: Callable[[], Connection],
+    work: Callable[[Opened, Output], Awaitable[int]],
+    *,
+    json: bool,
+    verbose: bool,
+) -> None:
+    """Open the client and run a command with it; a bad value of either is told in one line."""
+    output = Output(json=json)
+
+    async def run() -> int:
+        async with opened(where()) as session:
+            if session.server is not None:
+                output.note(f"embedded API server: {session.server.url}")
+            return await work(session, output)
+
+    execute(run, output, verbose=verbose)
+
+
+@app.command("serve")
+def serve_command(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 0,
+    host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
+    kubeconfig_out: Annotated[
+        Path | None, typer.Option(help="Write a kubeconfig for kubectl and others there, mode 0600; it is not removed.")
+    ] = None,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Let --host be one that other machines reach: nothing protects it.")
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the embedded API server until it is stopped."""
+    output = Output(json=json)
+
+    async def run() -> int:
+        return await serve_until_stopped(
+            output, host=host, port=port, kubeconfig_out=kubeconfig_out, allow_remote=allow_remote
+        )
+
+    execute(run, output, verbose=verbose)
+
+
+@app.command("lead")
+def lead_command(
+    *,
+    name: Annotated[str, typer.Argument(help="The Lease to hold.")],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- COMMAND", help="Run while leading; else the Lease is held until stopped."),
+    ] = None,
+    identity: Annotated[str | None, typer.Option(help="Written as holder; unique by default.")] = None,
+    lease_duration: Annotated[int, typer.Option(help="Seconds that others wait for a silent holder.")] = 15,
+    renew_interval: Annotated[float, typer.Option(help="Seconds between two renewals.")] = 3.0,
+    grace: Annotated[float, typer.Option(help="Seconds from SIGTERM to SIGKILL for the command.")] = 4.0,
+    forever: Annotated[
+        bool,
+        typer.Option("--forever", help="Contend again when the term is lost, and wait for a server that is away."),
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Namespace = None,
+    embedded: Embedded = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Contend for a Lease, and run a command while holding it.
+
+    The command has a process group of its own and sees LEASE_AIO_TOKEN, LEASE_AIO_HOLDER and LEASE_AIO_LEASE. When the
+    term ends or lease-aio is stopped, the group gets SIGTERM, after the grace SIGKILL, and only then is the Lease
+    released. If lease-aio itself is killed or frozen, a guard process kills the group.
+
+    With --json the command's standard output goes to standard error. Events: waiting, started, stopped, released.
+    """
+
+    async def run(session: Opened, output: Output) -> int:
+        timing = lead_timing(lease_duration_s=lease_duration, renew_interval_s=renew_interval, grace_s=grace)
+        options = LeadOptions(
+            name=name, identity=identity, timing=timing, command=tuple(command or ()), forever=forever
+        )
+        return await lead(session.leases, options, output)
+
+    run_connected(
+        lambda: connection(kubeconfig, context, namespace, embedded=embedded), run, json=json, verbose=verbose
+    )

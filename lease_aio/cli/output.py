@@ -1,0 +1,69 @@
+"""What a command says on standard output: lines for people, or one JSON object a line for programs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import msgspec
+from rich.console import Console, RenderableType
+
+
+class Output:
+    """The one way in which commands speak.
+
+    Args:
+        json: One JSON object a line, each with at least `event` and `time` (epoch seconds), and nothing else.
+        stream: Standard output by default.
+        errors: Standard error by default.
+        wall: Epoch seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        json: bool,
+        stream: TextIO | None = None,
+        errors: TextIO | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.json = json
+        self._stream = sys.stdout if stream is None else stream
+        self._errors = sys.stderr if errors is None else errors
+        self._wall = wall
+        self.console = Console(file=self._stream, highlight=False, soft_wrap=True)
+
+    @property
+    def live(self) -> bool:
+        """Whether a display that redraws itself makes sense."""
+        return not self.json and self.console.is_terminal and not self.console.is_dumb_terminal
+
+    def event(self, event: str, text: str = "", **fields: Any) -> None:
+        """Say one thing: `fields` to a program, `text` to people (nothing, if it is empty)."""
+        if self.json:
+            record = {"event": event, "time": round(self._wall(), 6), **fields}
+            self._write(self._stream, msgspec.json.encode(record).decode())
+        elif text:
+            self._write(self._stream, text)
+
+    def show(self, renderable: RenderableType) -> None:
+        """Say something to people alone, with colours where there is a terminal."""
+        if not self.json:
+            self.console.print(renderable)
+
+    def note(self, text: str) -> None:
+        """Say on standard error what is no result."""
+        self._write(self._errors, text)
+
+    def error(self, text: str, code: int) -> None:
+        """Say why the command fails: one line on standard error, and an event `error` for programs."""
+        self._write(self._errors, f"lease-aio: error: {text}")
+        if self.json:
+            self.event("error", message=text, exit_code=code)
+
+    @staticmethod
+    def _write(stream: TextIO, line: str) -> None:
+        stream.write(f"{line}\n")
+        stream.flush()
