@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random as random_module
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -361,6 +360,7 @@ async def connect(
     kubeconfig: str | None = None,
     context: str | None = None,
     namespace: str | None = None,
+    clock: Clock | None = None,
     **options: Any,
 ) -> AsyncIterator[LeaseClient]:
     """Open a LeaseClient on the cluster that this process belongs to, or on none at all.
@@ -371,15 +371,17 @@ async def connect(
         kubeconfig: A kubeconfig file, in place of `KUBECONFIG` or `~/.kube/config`.
         context: A context of the kubeconfig, in place of its current one.
         namespace: In place of the pod's or the context's.
+        clock: For tests and simulations.
         options: Further parameters of `LeaseClient`.
 
     Raises:
         NoCluster: nothing was found to talk to; says what was tried.
         ConfigurationError: what was found cannot be used; names the value and the remedy.
     """
+    clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         if target == "embedded":
-            api: Api = MemoryApi(Store(now=time.time_ns() // 1000))
+            api: Api = MemoryApi(Store(now=clock.wall_us()), wall_us=clock.wall_us)
             found = DEFAULT_NAMESPACE
         elif target is None:
             from lease_aio.api.config import load_configuration
@@ -389,5 +391,5 @@ async def connect(
             found = loaded.namespace or DEFAULT_NAMESPACE
         else:
             raise ConfigurationError(f"target={target!r} is not known; leave it out, or give 'embedded'")
-        client = LeaseClient(api, namespace=namespace or found, **options)
+        client = LeaseClient(api, namespace=namespace or found, clock=clock, **options)
         yield await stack.enter_async_context(client)

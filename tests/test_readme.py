@@ -1,0 +1,113 @@
+"""Every example of the README runs; every command in it exists."""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import lease_aio
+from lease_aio.testing import VirtualClock, run
+
+README = Path(__file__).parents[1].joinpath("README.md").read_text()
+CI = Path(__file__).parents[1].joinpath(".ci", "run").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+PYTHON = _blocks("python")
+COMMANDS = [line.split("#")[0].strip() for block in _blocks("console") for line in block.splitlines()]
+
+
+def test_the_first_example_works_when_pasted(tmp_path: Path) -> None:
+    script = tmp_path / "first.py"
+    script.write_text(PYTHON[0])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert re.fullmatch(r"leading with token \d+, valid for \d+\.\d s\n", done.stdout), done.stderr
+    assert done.stderr == ""
+
+
+class Store:
+    """What the README calls a store: refuses a token older than it has seen."""
+
+    def __init__(self) -> None:
+        self.writes: list[int] = []
+
+    async def write(self, what: str, *, fence: int) -> None:
+        assert what
+        assert not self.writes or fence >= self.writes[-1]
+        self.writes.append(fence)
+
+
+def _defined(source: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"lease_aio": lease_aio, "anyio": anyio, "Store": Store}
+    exec(compile(source, "README.md", "exec"), names)
+    return names
+
+
+def _for_a_while(example: Callable[..., Awaitable[None]], *more: object, seconds: float) -> None:
+    async def example_with_client() -> None:
+        async with lease_aio.connect("embedded", clock=VirtualClock()) as leases:
+            with anyio.move_on_after(seconds):
+                await example(leases, *more)
+
+    run(example_with_client)
+
+
+def test_the_election_example_writes_with_its_token() -> None:
+    store = Store()
+    _for_a_while(_defined(PYTHON[1])["reconcile"], store, seconds=60)
+    assert len(store.writes) >= 59
+    assert len(set(store.writes)) == 1
+
+
+def test_the_heartbeat_example_reports_a_fleet(capsys: pytest.CaptureFixture[str]) -> None:
+    _for_a_while(_defined(PYTHON[2])["nodes"], seconds=120)
+    assert "nodes=500" in capsys.readouterr().out
+
+
+def test_the_identity_example_lists_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    _for_a_while(_defined(PYTHON[3])["identity"], seconds=60)
+    out = capsys.readouterr().out
+    assert "apiserver-" in out
+    assert "cp-1 alive" in out
+
+
+def test_the_example_of_a_test_runs_an_hour_at_once() -> None:
+    started = time.monotonic()
+    _defined(PYTHON[4])
+    assert time.monotonic() - started < 60  # an hour, were it not for virtual time
+
+
+def test_no_example_is_left_untested() -> None:
+    assert len(PYTHON) == 5
+
+
+def test_the_gate_runs_the_readmes_own_test_command() -> None:
+    command = "python -m pip install nox && nox"
+    assert command in COMMANDS
+    assert command in CI
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("lease-aio ")])
+def test_each_command_line_is_understood(command: str) -> None:
+    words = shlex.split(command.split("--", maxsplit=1)[0] if " -- " in command else command)[1:]
+    options = [word for word in shlex.split(command) if word.startswith("--") and word != "--"]
+    verbs = [word for word in words if not word.startswith("-")]
+    subcommand = verbs[:2] if verbs[0] == "identity" else verbs[:1]
+    done = subprocess.run(
+        [sys.executable, "-m", "lease_aio.cli", *subcommand, "--help"],
+        capture_output=True, text=True, timeout=60, check=True, env={"COLUMNS": "200", "TERM": "dumb", "PATH": ""},
+    )  # fmt: skip
+    for option in options:
+        assert option in done.stdout

@@ -1,0 +1,49 @@
+"""Never run: how users write it, checked by the type checkers."""
+
+from typing import assert_type
+
+import anyio
+from kubernetes_asyncio.client import ApiClient
+
+import lease_aio
+from lease_aio import EndReason, Lease, LeaseClient, Term, Timing
+from lease_aio.heartbeat import Fleet, FleetReport, Heartbeat
+
+
+async def elections(api_client: ApiClient) -> None:
+    async with LeaseClient(api_client, namespace="prod") as leases:
+        async with leases.lead("a", timing=Timing(lease_duration_s=30)) as term:
+            assert_type(term, Term)
+            assert_type(term.token, int)
+            assert_type(term.valid_for(), float)
+            assert_type(await term.lost(), EndReason)
+        async for term in leases.terms("a"):
+            async with term as entered:
+                assert_type(entered, Term)
+        async with leases.lock("a") as held:
+            assert_type(held.token, int)
+
+
+async def heartbeats() -> None:
+    async with lease_aio.connect("embedded") as leases:
+        assert_type(leases, LeaseClient)
+        async with leases.heartbeat("n1", register=True) as beat:
+            assert_type(beat, Heartbeat)
+        async with leases.fleet(nodes=10) as fleet:
+            assert_type(fleet, Fleet)
+            assert_type(fleet.report(), FleetReport)
+
+
+async def plain() -> None:
+    async with lease_aio.connect(kubeconfig="kc", context="c") as leases:
+        lease = await leases.get("a")
+        assert_type(lease, Lease)
+        assert_type(lease.spec.holder_identity, str | None)
+        page = await leases.list(label_selector="a=b")
+        assert_type(page.items, tuple[Lease, ...])
+        async with leases.watch() as changes:
+            async for change in changes:
+                assert_type(change.object, Lease | None)
+
+
+anyio.run(elections)
