@@ -99,8 +99,10 @@ class Histogram:
             raise ConfigurationError(f"value_s={value_s!r} must be a finite number of seconds")
         self.counts[index] += 1
         self.sum_s += value_s
-        self.min_s = min(self.min_s, value_s)
-        self.max_s = max(self.max_s, value_s)
+        if value_s < self.min_s:  # noqa: PLR1730 - twice as fast as min(), and three are recorded for each attempt
+            self.min_s = value_s
+        if value_s > self.max_s:  # noqa: PLR1730
+            self.max_s = value_s
 
     def merge(self, other: "Histogram") -> None:
         """Add all that `other` has counted, as if it had been recorded here."""

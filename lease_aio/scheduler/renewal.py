@@ -13,7 +13,7 @@ class Priority(enum.IntEnum):
     """The class of a renewal: whose room it may use, and who goes first."""
 
     ELECTION = 0
-    """Elections and locks: first, in all the room there is, woken at the very moment they are due."""
+    """Elections and locks: first, in all the room there is, woken the moment they are due."""
     BEAT = 1
     """Heartbeats and identities: never in the room reserved for elections, and woken in batches."""
 
@@ -71,7 +71,8 @@ class Renewal:
         state: Where it stands.
         asked_due: What `change` asked for while an attempt runs, else infinity.
         asked_deadline: Likewise.
-        ticket: Tells its live heap item from stale ones.
+        wake: When it is woken, if it waits: `due`, or what that is rounded up to.
+        ticket: Tells its place among those that are due from stale ones.
 
     The attributes are the queue's to write.
     """
@@ -86,6 +87,7 @@ class Renewal:
         "priority",
         "state",
         "ticket",
+        "wake",
     )
 
     def __init__(
@@ -96,7 +98,7 @@ class Renewal:
         due: float,
         deadline: float = math.inf,
     ) -> None:
-        check_times(due=due, deadline=deadline)
+        check_times(due, deadline)
         self.attempt = attempt
         self.priority = priority
         self.due = due
@@ -105,18 +107,20 @@ class Renewal:
         self.state = State.IDLE
         self.asked_due = math.inf
         self.asked_deadline = math.inf
+        self.wake = due
         self.ticket = 0
 
     def __repr__(self) -> str:
         return f"<Renewal {self.priority.name} {self.state.name} due={self.due:.3f} deadline={self.deadline:.3f}>"
 
 
-def check_times(**times: float | None) -> None:
+def check_times(due: float | None, deadline: float | None) -> None:
     """Refuse what has no place on a time line: NaN breaks the order of a heap in silence, minus infinity all lateness.
 
     Raises:
-        ConfigurationError: a value is one of them.
+        ConfigurationError: one of them is such a value; None is not.
     """
-    for name, value in times.items():
-        if value is not None and not value > -math.inf:
-            raise ConfigurationError(f"{name}={value!r} must be a time in seconds, or infinity for never")
+    if due is not None and not due > -math.inf:
+        raise ConfigurationError(f"due={due!r} must be a time in seconds, or infinity for not until changed")
+    if deadline is not None and not deadline > -math.inf:
+        raise ConfigurationError(f"deadline={deadline!r} must be a time in seconds, or infinity for none")

@@ -137,45 +137,54 @@ class Scheduler:
             self._alarm = -math.inf
 
     def _reconsider(self, due: float) -> None:
-        """Look anew at when to wake, but only if `due` may be earlier than the alarm: adding thousands stays cheap."""
+        """Wake earlier if `due` asks for it; the comparison with the alarm keeps adding thousands cheap."""
         if due < self._alarm:
-            wake = self._queue.next_wakeup(self._clock.now())
-            if wake is not None and wake < self._alarm:
-                self._alarm = -math.inf
-                self._nap.cancel()
+            self._wake_by(self._queue.next_wakeup(self._clock.now()))
+
+    def _wake_by(self, wake: float | None) -> None:
+        if wake is not None and wake < self._alarm:
+            self._alarm = -math.inf
+            self._nap.cancel()
 
     async def _work(self, first: Renewal) -> None:
-        """One worker: attempt after attempt while there is something due, then parked until there is."""
+        """One worker: attempt after attempt while something is due, then parked until something is."""
         renewal = first
         while True:
-            await self._attempt(renewal)
-            # Without this, attempts that never really wait would keep the loop from everything else.
-            await asyncio.sleep(0)
-            due = self._queue.take(self._clock.now(), limit=1)
-            self._reconsider(-math.inf)
-            renewal = due[0] if due else await self._park()
+            ended = await self._attempt(renewal)
+            wake = self._queue.next_wakeup(ended)
+            if wake is not None and wake <= ended:
+                renewal = await self._overdue() or await self._park()
+            else:
+                self._wake_by(wake)
+                renewal = await self._park()
+
+    async def _overdue(self) -> Renewal | None:
+        """What the end of an attempt has made room for."""
+        await asyncio.sleep(0)  # else attempts that never really wait would keep the loop from everything else
+        due = self._queue.take(self._clock.now(), limit=1)
+        self._reconsider(-math.inf)
+        return due[0] if due else None
 
     async def _park(self) -> Renewal:
         waiter: asyncio.Future[Renewal] = asyncio.get_running_loop().create_future()
         self._parked.append(waiter)
         return await waiter
 
-    async def _attempt(self, renewal: Renewal) -> None:
+    async def _attempt(self, renewal: Renewal) -> float:
+        """Try once, and return when that ended."""
         statistics = self._statistics[renewal.priority]
         started = self._clock.now()
         statistics.lateness.record(started - renewal.due)
         verdict = _LEAVE
         try:
             verdict = await renewal.attempt()
-            statistics.ended(verdict, started=started, now=self._clock.now(), last_success=renewal.last_success)
         finally:
-            self._finished(renewal, verdict)
-
-    def _finished(self, renewal: Renewal, verdict: Verdict) -> None:
-        self._queue.finished(renewal, self._clock.now(), verdict)
-        drained = self._drained.pop(renewal, None)
-        if drained is not None:
-            drained.set()
+            ended, last_success = self._clock.now(), renewal.last_success
+            self._queue.finished(renewal, ended, verdict)
+            if renewal in self._drained:
+                self._drained.pop(renewal).set()
+        statistics.ended(verdict, started=started, now=ended, last_success=last_success)
+        return ended
 
     def _close(self) -> None:
         """Let go of everything: no worker is left, so whatever was taken but not begun never will be."""

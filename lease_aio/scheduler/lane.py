@@ -1,0 +1,180 @@
+"""Where the renewals of one class stand: those that wait by wake-up time, those that are due by deadline. Pure.
+
+A change or removal only makes the old place stale. Stale places are dropped when they surface, or swept when they
+outnumber the live ones: so each change costs O(log n) at most, amortised, and memory stays within a factor of what is
+live.
+"""
+
+import heapq
+import math
+
+from lease_aio.scheduler.renewal import Renewal, State
+
+SLOTS_PER_S = 128
+"""A power of two, so that rounding up is exact, and a beat is never woken an instant early."""
+
+_FAR_S = 2.0**40  # beyond any clock: no need to round such a time up
+_SWEEP_ABOVE = 64  # fewer stale places are not worth a sweep
+
+
+class Agenda:
+    """Renewals that wait, in a list for each wake-up time; a heap orders the times.
+
+    With `slotted`, times are rounded up to whole slots of 1/128 s. So 100,000 renewals with a period of 10 s stand at
+    1,280 times: that heap stays within a processor's cache, as one of 100,000 does not.
+    """
+
+    __slots__ = ("_places", "_slots", "_slotted", "_times", "live")
+
+    def __init__(self, *, slotted: bool) -> None:
+        self._slotted = slotted
+        self._slots: dict[float, list[Renewal]] = {}
+        self._times: list[float] = []
+        self._places = 0
+        self.live = 0
+
+    def push(self, renewal: Renewal) -> None:
+        """Let it wait until it is due."""
+        due = renewal.due
+        wake = math.ceil(due * SLOTS_PER_S) / SLOTS_PER_S if self._slotted and due < _FAR_S else due
+        renewal.wake = wake
+        renewal.state = State.WAITING
+        slot = self._slots.get(wake)
+        if slot is None:
+            self._slots[wake] = [renewal]
+            heapq.heappush(self._times, wake)
+        else:
+            slot.append(renewal)
+        self._places += 1
+        self.live += 1
+
+    def discard(self, renewal: Renewal) -> None:
+        """Let it wait no more."""
+        renewal.state = State.IDLE
+        self.live -= 1
+        if self._places > 2 * self.live + _SWEEP_ABOVE:
+            self._sweep()
+
+    def wake(self) -> float:
+        """The first time at which any renewal may be woken; infinity if none ever is."""
+        return self._times[0] if self.live else math.inf
+
+    def pop(self, now: float) -> list[Renewal]:
+        """Those whose time has come, in no particular order; they wait no more."""
+        popped: list[Renewal] = []
+        while self._times and self._times[0] <= now:
+            wake = heapq.heappop(self._times)
+            slot = self._slots.pop(wake)
+            self._places -= len(slot)
+            for renewal in slot:
+                # One that left and came back stands here twice; the state tells that it was seen.
+                if renewal.state is State.WAITING and renewal.wake == wake:
+                    renewal.state = State.DUE
+                    popped.append(renewal)
+        self.live -= len(popped)
+        return popped
+
+    def renewals(self) -> list[Renewal]:
+        """All that wait, each once."""
+        places = ((wake, renewal) for wake, slot in self._slots.items() for renewal in slot)
+        return list(dict.fromkeys(r for wake, r in places if r.state is State.WAITING and r.wake == wake))
+
+    def _sweep(self) -> None:
+        live = self.renewals()
+        self._slots, self._times, self._places, self.live = {}, [], 0, 0
+        for renewal in live:
+            self.push(renewal)
+
+
+class Backlog:
+    """Renewals that are due and want room: the earliest deadline first, then the longest due."""
+
+    __slots__ = ("_items", "_tickets", "live")
+
+    def __init__(self) -> None:
+        self._items: list[tuple[float, float, int, Renewal]] = []
+        self._tickets = 0
+        self.live = 0
+
+    def push(self, renewal: Renewal) -> None:
+        """Let it queue for room."""
+        self._tickets += 1
+        renewal.ticket = self._tickets
+        renewal.state = State.DUE
+        heapq.heappush(self._items, (renewal.deadline, renewal.due, renewal.ticket, renewal))
+        self.live += 1
+
+    def discard(self, renewal: Renewal) -> None:
+        """Let it queue no more."""
+        renewal.state = State.IDLE
+        renewal.ticket = 0
+        self.live -= 1
+        if len(self._items) > 2 * self.live + _SWEEP_ABOVE:
+            self._items = [item for item in self._items if item[2] == item[3].ticket]
+            heapq.heapify(self._items)
+
+    def first(self) -> Renewal | None:
+        """Whose turn it is."""
+        items = self._items
+        while items:
+            _, _, ticket, renewal = items[0]
+            if ticket == renewal.ticket:
+                return renewal
+            heapq.heappop(items)
+        return None
+
+    def pop(self) -> Renewal:
+        """Whose turn it was, just named by `first`; it queues no more."""
+        renewal = heapq.heappop(self._items)[3]
+        renewal.ticket = 0
+        self.live -= 1
+        return renewal
+
+    def renewals(self) -> list[Renewal]:
+        """All that queue, each once."""
+        return [renewal for _, _, ticket, renewal in self._items if ticket == renewal.ticket]
+
+
+class Lane:
+    """All renewals of one class.
+
+    Args:
+        room: How many of them may be in flight.
+        slotted: Whether they share wake-ups.
+    """
+
+    __slots__ = ("agenda", "backlog", "in_flight", "room", "slotted")
+
+    def __init__(self, *, room: int, slotted: bool) -> None:
+        self.room = room
+        self.slotted = slotted
+        self.agenda = Agenda(slotted=slotted)
+        self.backlog = Backlog()
+        self.in_flight: set[Renewal] = set()
+
+    def has_room(self) -> bool:
+        """Whether this class may have one more in flight."""
+        return len(self.in_flight) < self.room
+
+    def promote(self, now: float) -> None:
+        """Let those whose time has come queue for room."""
+        for renewal in self.agenda.pop(now):
+            self.backlog.push(renewal)
+
+    def start(self) -> Renewal:
+        """Put the one whose turn it is in flight."""
+        renewal = self.backlog.pop()
+        renewal.state = State.IN_FLIGHT
+        self.in_flight.add(renewal)
+        return renewal
+
+    def discard(self, renewal: Renewal) -> None:
+        """Take out one that waits or is due; it is idle then."""
+        (self.agenda if renewal.state is State.WAITING else self.backlog).discard(renewal)
+
+    def clear(self) -> None:
+        """Take out all; they are idle then."""
+        for renewal in (*self.agenda.renewals(), *self.backlog.renewals(), *self.in_flight):
+            renewal.state = State.IDLE
+        self.agenda, self.backlog = Agenda(slotted=self.slotted), Backlog()
+        self.in_flight.clear()
