@@ -26,10 +26,10 @@ async def serving(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asy
     """Serve every path with one handler; the URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls, shutdown_timeout=0.1)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         port = runner.addresses[0][1]
         yield f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
