@@ -2,7 +2,6 @@
 
 from typing import assert_type
 
-import anyio
 from kubernetes_asyncio.client import ApiClient
 
 import lease_aio
@@ -44,6 +43,3 @@ async def plain() -> None:
         async with leases.watch() as changes:
             async for change in changes:
                 assert_type(change.object, Lease | None)
-
-
-anyio.run(elections)
