@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from lease_aio.cli.connection import Connection, Opened, opened
 from lease_aio.cli.exits import exit_codes_text
+from lease_aio.cli.fleet import FleetOptions, run_fleet
 from lease_aio.cli.lead import LeadOptions, lead, lead_timing
 from lease_aio.cli.options import Context, Embedded, Json, Kubeconfig, Namespace, Verbose
 from lease_aio.cli.output import Output
@@ -124,3 +126,43 @@ def lead_command(
     run_connected(
         lambda: connection(kubeconfig, context, namespace, embedded=embedded), run, json=json, verbose=verbose
     )
+
+
+@app.command("fleet")
+def fleet_command(
+    *,
+    nodes: Annotated[int, typer.Option(help="How many simulated nodes.")] = 100,
+    prefix: Annotated[str, typer.Option(help="Their names are this and a number.")] = "node-",
+    register: Annotated[
+        bool,
+        typer.Option("--register", help="Create the Node objects too, with a Ready status; what exists is adopted."),
+    ] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete at the end what was created, and no more.")] = False,
+    seconds: Annotated[float | None, typer.Option(help="How long; until stopped by default.")] = None,
+    lease_duration: Annotated[int, typer.Option(help="Seconds; renewed every quarter of it.")] = 40,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    embedded: Embedded = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Send the heartbeats of many simulated nodes, as their kubelets would, to kube-node-lease.
+
+    Says every 5 s how it goes, and once more at the end. Lateness is how long after its time a renewal began; a gap is
+    the time between two renewals of one node.
+
+    With --json: events starting or registering, progress, report, deleted.
+    """
+
+    async def run(session: Opened, output: Output) -> int:
+        options = FleetOptions(
+            nodes=nodes,
+            prefix=prefix,
+            register=register,
+            delete=delete,
+            seconds=math.inf if seconds is None else seconds,
+            lease_duration_s=lease_duration,
+        )
+        return await run_fleet(session.leases, options, output)
+
+    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), run, json=json, verbose=verbose)
