@@ -5,16 +5,14 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-import anyio
-
-from lease_aio.api.protocol import LEASES, NODES, Api
+from lease_aio.api.protocol import NODES, Api
 from lease_aio.clock import Clock
-from lease_aio.errors import ApiError, Call, ConfigurationError, Invalid, NotFound, Refused, Unavailable
-from lease_aio.heartbeat.beat import Beat, BeatGroup
+from lease_aio.errors import ApiError, ConfigurationError, NotFound
 from lease_aio.heartbeat.node import NodeProfile
 from lease_aio.heartbeat.register import register_node
-from lease_aio.heartbeat.renewer import Next, Renewer
+from lease_aio.heartbeat.renewer import Renewer
 from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
+from lease_aio.heartbeat.solo import Solo
 from lease_aio.model import Lease
 from lease_aio.naming import check_lease_name
 from lease_aio.scheduler import Scheduler
@@ -62,18 +60,17 @@ class Heartbeat:
         namespace: str = NODE_LEASES,
         ready_timeout_s: float | None = 30.0,
     ) -> None:
+        self._api = api
         self._scheduler = scheduler
+        self._clock = clock
+        self._node = check_lease_name(node)
         self._register = register
         self._profile = profile or NodeProfile()
-        self._node = check_lease_name(node)
+        self._ready_timeout_s = ready_timeout_s
         self._rules = node_rules(
             lease_duration_s=lease_duration_s, renew_interval_s=renew_interval_s, namespace=namespace, owner=owner
         )
-        self._group = BeatGroup(api, clock, self._observe)
-        self._beat: Beat | None = None
-        self._ready_timeout_s = ready_timeout_s
-        self._ready = anyio.Event()
-        self._fatal: ApiError | None = None
+        self._solo: Solo | None = None
 
     @property
     def node(self) -> str:
@@ -83,88 +80,42 @@ class Heartbeat:
     @property
     def lease(self) -> Lease | None:
         """The lease as last confirmed, but for renewTime and duration; None before that."""
-        return self._beat.renewer.lease if self._beat else None
+        return self._solo.lease if self._solo else None
 
     @property
     def renewals(self) -> int:
         """Confirmed writes so far."""
-        return self._group.tally.renewals
+        return self._solo.renewals if self._solo else 0
 
     @property
     def last_renewed(self) -> float | None:
         """When a write was last confirmed, on the clock's `now()`."""
-        return self._beat.renewal.last_success if self._beat else None
+        return self._solo.last_renewed if self._solo else None
 
     @property
     def last_error(self) -> ApiError | None:
         """What the last request met, if it failed; None again after one that did not."""
-        return self._beat.last_error if self._beat else None
+        return self._solo.last_error if self._solo else None
 
     async def __aenter__(self) -> Self:
-        uid = await self._registered()
-        beat = Beat(
-            self._group,
-            Renewer(self._rules, self._node, self._node, owner_uid=uid),
-            due=self._group.clock.now(),
-        )
-        self._beat = beat
-        self._scheduler.add(beat.renewal)
+        uid: str | None = None
+        if self._register:
+            uid = (await register_node(self._api, self._node, self._profile, self._clock.wall_us)).uid
+        renewer = Renewer(self._rules, self._node, self._node, owner_uid=uid)
+        self._solo = Solo(self._api, self._scheduler, self._clock, renewer, ready_timeout_s=self._ready_timeout_s)
         try:
-            if self._ready_timeout_s is not None:
-                await self._first_renewal(self._ready_timeout_s)
-        except BaseException:
-            await self._stop(beat)
-            raise
+            await self._solo.start()
+        except NotFound as error:
+            if error.call.resource != NODES.label:
+                raise
+            raise ConfigurationError(
+                f"Node {self._node!r} does not exist, and a kubelet writes no lease without it: create the Node, or "
+                "have it created with register=True, or give owner=Owner.NONE for a lease that stands alone"
+            ) from error
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._beat is not None:
-            await self._stop(self._beat)
-
-    async def _registered(self) -> str | None:
-        if not self._register:
-            return None
-        registered = await register_node(self._group.api, self._node, self._profile, self._group.clock.wall_us)
-        return registered.uid
-
-    async def _first_renewal(self, timeout_s: float) -> None:
-        with anyio.move_on_after(timeout_s):
-            await self._ready.wait()
-        if self._fatal is not None:
-            raise self._explained(self._fatal) from self._fatal
-        if not self._ready.is_set():
-            raise self.last_error or self._no_answer(timeout_s)
-
-    def _no_answer(self, timeout_s: float) -> Unavailable:
-        call = Call(verb="update", resource=LEASES.label, namespace=self._rules.namespace, name=self._node)
-        return Unavailable(call, f"no renewal within {timeout_s:g} s; does the scheduler run?")
-
-    def _explained(self, error: ApiError) -> Exception:
-        if isinstance(error, NotFound):
-            return ConfigurationError(
-                f"Node {self._node!r} does not exist, and a kubelet writes no lease without it: create the Node, or "
-                "have it created with register=True, or give owner=Owner.NONE for a lease that stands alone"
-            )
-        return error
-
-    def _observe(self, beat: Beat, step: Next, error: ApiError | None) -> None:
-        del beat
-        if error is not None and step.failed and _is_fatal(error):
-            self._fatal = error
-            self._ready.set()
-        elif step.renewed:
-            self._fatal = None
-            self._ready.set()
-
-    async def _stop(self, beat: Beat) -> None:
-        """Ends with no attempt running; waits for one no longer than a request may take."""
-        with anyio.move_on_after(self._rules.request_timeout_s + 1, shield=True):
-            await self._scheduler.drain(beat.renewal)
-
-
-def _is_fatal(error: ApiError) -> bool:
-    """Asking again changes nothing. A namespace that is missing is created by the control plane within a minute."""
-    missing_node = isinstance(error, NotFound) and error.call.resource == NODES.label
-    return missing_node or isinstance(error, (Refused, Invalid))
+        if self._solo is not None:
+            await self._solo.stop()

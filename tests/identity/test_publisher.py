@@ -1,0 +1,259 @@
+"""An API server's identity through a scheduler, against a server in memory."""
+
+import anyio
+import pytest
+
+from lease_aio.api.memory import MemoryApi, Moment
+from lease_aio.api.protocol import LEASES
+from lease_aio.errors import ConfigurationError, Refused, Unavailable
+from lease_aio.identity import ApiServerIdentity, identities
+from lease_aio.identity.record import IDENTITY_NAMESPACE
+from lease_aio.model import LeaseSpec, MicroTime, new_lease
+from lease_aio.naming import apiserver_identity_name
+from tests.heartbeat.stage import answers_lost, refusing, staged, unreachable
+
+pytestmark = pytest.mark.virtual_time
+
+NAME = "apiserver-wlv32tlttr4jl3gtroqexyxapa"
+
+
+async def stored(stage, name=NAME):
+    return await stage.lease(name, IDENTITY_NAMESPACE)
+
+
+# When it cannot work
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"hostname": "h" * 64}, r"hostname .* \(64 characters\) is written as a label, so it must have at most 63"),
+        ({"hostname": ""}, "hostname '' must have between 1 and"),
+        ({"hostname": "-vm"}, "hostname '-vm'"),
+        ({"hostname": "vm", "server": "a/b"}, "server 'a/b'"),
+        ({"hostname": "vm", "peer_address": "10.0.0.7"}, r"peer_address='10\.0\.0\.7' must be host:port"),
+        ({"hostname": "vm", "namespace": "A"}, "namespace 'A'"),
+        ({"hostname": "vm", "lease_duration_s": 10}, "would look dead"),
+    ],
+)
+async def test_what_the_server_would_refuse_for_ever_is_refused_at_construction(wrong, named):
+    async with staged() as stage:
+        with pytest.raises(ConfigurationError, match=named):
+            ApiServerIdentity(*stage.parts, **wrong)
+        assert stage.calls == []
+
+
+async def test_a_lack_of_rights_is_raised_on_entering():
+    async with staged() as stage:
+        stage.faults = refusing
+        with pytest.raises(Refused):
+            async with ApiServerIdentity(*stage.parts, hostname="vm"):
+                pytest.fail("entered")
+        assert stage.scheduler.report().beats.queued == 0
+
+
+async def test_leaving_ends_in_time_although_nothing_answers_and_says_what_is_left():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm") as me:
+            stage.latency_s = 100
+            before = stage.clock.now()
+        assert stage.clock.now() - before <= 21
+        assert isinstance(me.last_error, Unavailable)
+        assert await stored(stage) is not None
+
+
+async def test_a_refused_deletion_is_not_raised():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm") as me:
+            stage.faults = refusing
+        assert isinstance(me.last_error, Refused)
+        assert await stored(stage) is not None
+
+
+async def test_a_former_lease_that_cannot_be_deleted_is_renewed_under_its_holder_and_outlives_us():
+    async with staged() as stage:
+        await former(stage)
+
+        async def no_deletes(moment, call):
+            if call.verb == "delete":
+                await refusing(moment, call)
+
+        stage.faults = no_deletes
+        async with ApiServerIdentity(*stage.parts, hostname="vm") as me:
+            lease = await stored(stage)
+            assert lease.holder == "former"
+            assert lease.spec.lease_duration_seconds == 3600
+            assert me.superseded
+            stage.faults = None
+        assert (await stored(stage)).holder == "former"
+
+
+async def former(stage, holder="former"):
+    spec = LeaseSpec(holder_identity=holder, lease_duration_seconds=60, renew_time=MicroTime(stage.clock.wall_us()))
+    return await MemoryApi(stage.store).create(LEASES, new_lease(NAME, IDENTITY_NAMESPACE, spec))
+
+
+# Take-over
+
+
+async def test_a_new_process_deletes_the_lease_of_the_old_one_first():
+    async with staged() as stage:
+        old = await former(stage)
+        async with ApiServerIdentity(*stage.parts, hostname="vm") as me:
+            lease = await stored(stage)
+            assert lease.holder == me.holder
+            assert lease.metadata.uid != old.metadata.uid
+            assert not me.superseded
+
+
+async def test_the_old_style_keeps_the_lease_and_its_holder():
+    async with staged() as stage:
+        old = await former(stage)
+        async with ApiServerIdentity(*stage.parts, hostname="vm", delete_first=False) as me:
+            lease = await stored(stage)
+            assert (lease.holder, lease.metadata.uid) == ("former", old.metadata.uid)
+            assert me.superseded
+
+
+async def test_the_superseded_one_learns_of_it_and_leaves_the_successors_lease_alone():
+    async with staged() as stage:
+        first = ApiServerIdentity(*stage.parts, hostname="vm")
+        async with ApiServerIdentity(*stage.parts, hostname="other"), anyio.create_task_group() as tasks:
+            async with first:
+                second = ApiServerIdentity(*stage.parts, hostname="vm")
+                leave = anyio.Event()
+
+                async def succeed():
+                    async with second:
+                        await leave.wait()
+
+                tasks.start_soon(succeed)
+                await anyio.sleep(21)
+                assert first.superseded
+                assert not second.superseded
+            assert (await stored(stage)).holder == second.holder
+            await anyio.sleep(11)
+            leave.set()
+        assert await stored(stage) is None
+
+
+async def test_a_lease_that_another_renewed_under_our_holder_is_left():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm"):
+            await anyio.sleep(3)
+            lease = await stored(stage)
+            later = lease.with_spec(renew_time=MicroTime(stage.clock.wall_us()))
+            await MemoryApi(stage.store).replace(LEASES, later)
+        assert await stored(stage) is not None
+
+
+async def test_a_lease_that_another_labelled_meanwhile_is_still_ours_to_delete():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm"):
+
+            async def label_before_the_delete(moment, call):
+                if call.verb == "delete" and moment is Moment.BEFORE:
+                    stage.faults = None
+                    await label(stage)
+
+            stage.faults = label_before_the_delete
+        assert await stored(stage) is None
+
+
+async def label(stage):
+    api = MemoryApi(stage.store)
+    await api.patch(LEASES, NAME, IDENTITY_NAMESPACE, body={"metadata": {"labels": {"seen": "yes"}}})
+
+
+async def test_a_renewal_on_its_way_cannot_bring_the_lease_back():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm"):
+            stage.latency_s = 2
+            await anyio.sleep(10.41)
+        await anyio.sleep(30)
+        assert await stored(stage) is None
+
+
+async def test_a_renewal_whose_answer_was_lost_does_not_keep_the_lease_from_being_deleted():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm"):
+            stage.faults = answers_lost
+            await anyio.sleep(12)
+            stage.faults = None
+        assert await stored(stage) is None
+
+
+# What it publishes
+
+
+async def test_the_lease_is_what_a_kube_apiserver_publishes():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm", peer_address="10.0.0.7:6443") as me:
+            lease = await stored(stage)
+            assert me.name == NAME
+            assert me.holder == lease.holder
+            assert me.holder.startswith(f"{NAME}_")
+            assert me.hostname == "vm"
+            assert lease.spec.lease_duration_seconds == 3600
+            assert lease.spec.acquire_time is lease.spec.lease_transitions is None
+            assert lease.metadata.labels == {
+                "apiserver.kubernetes.io/identity": "kube-apiserver",
+                "kubernetes.io/hostname": "vm",
+            }
+            assert lease.metadata.annotations == {"kubernetes.io/peer-advertise-address": "10.0.0.7:6443"}
+        assert await stored(stage) is None
+
+
+async def test_it_renews_every_ten_seconds_without_a_read():
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as me:
+        stage.calls.clear()
+        await anyio.sleep(600)
+        assert set(stage.calls) == {"update leases"}
+        assert 600 / 10.4 - 1 < len(stage.calls) <= 60
+        assert me.renewals == len(stage.calls) + 1
+        assert me.last_error is None
+
+
+async def test_labels_that_somebody_removed_are_back_after_the_next_renewal():
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm"):
+        api = MemoryApi(stage.store)
+        await api.patch(LEASES, NAME, IDENTITY_NAMESPACE, body={"metadata": {"labels": None}})
+        await anyio.sleep(10.5)
+        assert (await stored(stage)).metadata.labels["kubernetes.io/hostname"] == "vm"
+
+
+async def test_it_can_be_left_for_the_collector():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm", keep_on_exit=True) as me:
+            pass
+        assert (await stored(stage)).holder == me.holder
+
+
+async def test_it_outlives_an_outage():
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as me:
+        stage.faults = unreachable
+        await anyio.sleep(100)
+        assert isinstance(me.last_error, Unavailable)
+        stage.faults = None
+        await anyio.sleep(7.1)
+        assert await stage.age_s(NAME, IDENTITY_NAMESPACE) < 7.1
+
+
+async def test_it_is_deleted_also_when_the_block_is_cancelled():
+    async with staged() as stage:
+        with anyio.move_on_after(30):
+            async with ApiServerIdentity(*stage.parts, hostname="vm"):
+                await anyio.sleep_forever()
+        assert await stored(stage) is None
+
+
+async def test_two_kinds_of_server_on_one_host_have_two_identities(monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "vm")
+    async with (
+        staged() as stage,
+        ApiServerIdentity(*stage.parts) as kube,
+        ApiServerIdentity(*stage.parts, server="metrics") as metrics,
+    ):
+        assert (kube.name, metrics.name) == (NAME, apiserver_identity_name("vm", "metrics"))
+        (listed,) = await identities(stage.api, wall_us=stage.clock.wall_us(), server="metrics")
+        assert listed.holder == metrics.holder
