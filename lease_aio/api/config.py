@@ -117,7 +117,10 @@ async def _read_or(path: Path, default: str) -> str:
 async def _from_kubeconfig(paths: str, context: str | None, what: str) -> Loaded:
     where = f"{what} {paths!r}"
     merged = await anyio.to_thread.run_sync(_merge, paths, where)
-    chosen = _choose(merged, context, where)
+    try:
+        chosen = _choose(merged, context, where)
+    except (AttributeError, TypeError) as error:
+        raise ConfigurationError(f"{where} is no kubeconfig: {error}") from error
     configuration = Configuration()
     loader: Any = KubeConfigLoader(config_dict=merged, active_context=chosen.context, config_base_path=None)
     try:

@@ -130,8 +130,9 @@ class AiohttpTransport:
     async def _send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
     ) -> aiohttp.ClientResponse:
+        authorization = await self._credentials.header()
         generation = self._credentials.generation
-        response = await self._send_once(method, target, headers, body)
+        response = await self._send_once(method, target, self._all_headers(headers, authorization), body)
         if response.status != 401:
             return response
         try:
@@ -143,7 +144,13 @@ class AiohttpTransport:
             return response
         response.close()
         _connected.set(False)  # what was answered with 401 was not done
-        return await self._send_once(method, target, headers, body)
+        authorization = await self._credentials.header()
+        return await self._send_once(method, target, self._all_headers(headers, authorization), body)
+
+    def _all_headers(self, headers: Mapping[str, str], authorization: str | None) -> dict[str, str]:
+        if authorization is None:
+            return {**self._headers, **headers}
+        return {**self._headers, **headers, "Authorization": authorization}
 
     async def _send_once(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
@@ -158,16 +165,12 @@ class AiohttpTransport:
     async def _put_on_wire(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
     ) -> aiohttp.ClientResponse:
-        authorization = await self._credentials.header()
-        all_headers = {**self._headers, **headers}
-        if authorization is not None:
-            all_headers["Authorization"] = authorization
         session = await self._current_session()
         return await session.request(
             method,
             URL(self._base + target, encoded=True),
             data=body,
-            headers=all_headers,
+            headers=headers,
             allow_redirects=False,
             proxy=self._proxy,
             proxy_headers=self._configuration.proxy_headers,
