@@ -1,4 +1,4 @@
-"""Bodies on the wire: reading JSON as strictly as the API asks for, and writing it."""
+"""Bodies on the wire: reading JSON, YAML and protobuf, and writing JSON and YAML."""
 
 from __future__ import annotations
 
@@ -7,29 +7,76 @@ from typing import Any
 
 import msgspec
 
-from lease_aio.server.schema import as_list, as_object
-from lease_aio.server.status import bad_request
+from lease_aio.server import protobuf
+from lease_aio.server.schema import as_list
+from lease_aio.server.status import StatusError, bad_request
+
+JSON = "application/json"
+YAML = "application/yaml"
+SERVED = (JSON, YAML, protobuf.MEDIA_TYPE)
+"""The media types that error messages name. Bodies are read in all three; answers are written in the first two."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def write(value: Any, *, indented: bool = False) -> bytes:
-    """JSON with one trailing newline."""
+def write(value: Any, *, media_type: str = JSON, indented: bool = False) -> bytes:
+    """A value as JSON with one trailing newline, or as YAML."""
+    if media_type == YAML:
+        import yaml  # noqa: PLC0415  # slow to import, and hardly anybody asks for it
+
+        return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).encode()
     text = _encode(value)
     return (msgspec.json.format(text, indent=2) if indented else text) + b"\n"
 
 
-def read(data: bytes) -> Any:
-    """The value of a JSON body.
+def read(data: bytes, media_type: str = JSON) -> Any:
+    """The value of a body.
 
     Raises:
-        StatusError: 400, when it is not JSON.
+        StatusError: 400, when it is not what its media type says.
     """
+    if media_type == protobuf.MEDIA_TYPE:
+        return protobuf.decode(data)
+    return _read_yaml(data) if media_type == YAML else _read_json(data)
+
+
+def _read_json(data: bytes) -> Any:
     try:
         return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+        raise _unreadable(error, data) from None
+
+
+def _read_yaml(data: bytes) -> Any:
+    import yaml  # noqa: PLC0415
+
+    try:
+        # Through its events and nodes only: a time must stay the text that it is.
+        return _plain(yaml.compose(data, Loader=yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _unreadable(error, data) from None
+
+
+def _plain(node: Any) -> Any:
+    import yaml  # noqa: PLC0415
+
+    if isinstance(node, yaml.MappingNode):
+        return {_plain(key): _plain(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item) for item in node.value]
+    if node is None or node.tag == "tag:yaml.org,2002:null":
+        return None
+    convert = {"tag:yaml.org,2002:int": int, "tag:yaml.org,2002:float": float}
+    if node.tag == "tag:yaml.org,2002:bool":
+        return node.value.lower() in {"true", "yes", "on"}
+    return convert.get(node.tag, str)(node.value)
+
+
+def _unreadable(error: Exception, data: bytes) -> StatusError:
+    why = "unexpected end of JSON input" if not data.strip() else str(error)
+    shown = data.decode(errors="replace") if data else "<empty>"
+    return bad_request(f"couldn't get version/kind; json parse error: {why} ({shown[:1000]})")
 
 
 def duplicates(data: bytes) -> list[str]:
@@ -64,17 +111,3 @@ def _located(value: Any, path: str) -> list[str]:
         return found
     items = as_list(value) or []
     return [one for at, inner in enumerate(items) for one in _located(inner, f"{path}[{at}]")]
-
-
-def read_object(data: bytes) -> Any:
-    """The value of a JSON body that must be an object; an empty body is None.
-
-    Raises:
-        StatusError: 400.
-    """
-    if not data.strip():
-        return None
-    value = read(data)
-    if as_object(value) is None:
-        raise bad_request("couldn't get version/kind; json parse error: the body is not a JSON object")
-    return value

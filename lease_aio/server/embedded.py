@@ -87,8 +87,8 @@ async def serve(
 ) -> AsyncGenerator[EmbeddedServer]:
     """Run an API server within an `async with` block; when it is left, watches end and nothing remains.
 
-    It speaks plain http and lets everybody do everything (unless `tokens` are given), which is why it listens on
-    loopback only.
+    It speaks plain http and lets everybody do everything (unless `tokens` are given), which is why it
+    listens on loopback only.
 
     Args:
         host: a loopback address, or `localhost`.
@@ -110,10 +110,10 @@ async def serve(
     clock = now or _wall_clock
     state = store if store is not None else Store(now=clock())
     front = Front(state, now=clock, tokens=tokens)
-    runner = web.ServerRunner(_http_server(front), handle_signals=False, access_log=None)
+    runner = web.ServerRunner(_http_server(front), handle_signals=False, shutdown_timeout=_STOP_GRACE_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, shutdown_timeout=_STOP_GRACE_S)
+        site = web.TCPSite(runner, host, port)
         await site.start()
         bound = runner.addresses[0][1]
         yield EmbeddedServer(host=host, port=bound, store=state, front=front)

@@ -111,7 +111,5 @@ def read_revision(text: str, *, listing: bool = False) -> int:
         return 0
     if text.isascii() and text.isdigit():
         return int(text)
-    why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
-    if listing:
-        raise bad_request(f"invalid resource version: {why}")
-    raise internal(f'resourceVersion: Invalid value: "{text}": {why}')
+    why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+    raise bad_request(f"invalid resource version: {why}") if listing else internal(why)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from lease_aio.server import bodies
 from lease_aio.server.status import not_acceptable
 
-JSON = "application/json"
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_PRODUCED = (JSON,)
-_PRODUCED_STREAMS = (f"{JSON};stream=watch",)
-_MATCHES_JSON = frozenset({JSON, "application/*", "*/*", ""})
+_STREAMED = tuple(f"{one};stream=watch" for one in (bodies.SERVED[0], bodies.SERVED[2]))
+_MATCHES_JSON = frozenset({bodies.JSON, "*/*", ""})
+_MEDIA_TYPES = {bodies.JSON: bodies.JSON, "*/*": bodies.JSON, bodies.YAML: bodies.YAML}
 _BROWSERS = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -35,10 +35,11 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What the answer looks like: a shape, and the version of `meta.k8s.io` that it is written in."""
+    """What the answer looks like: a shape, the version of `meta.k8s.io` that it is of, and how it is written."""
 
     shape: Shape = Shape.OBJECT
     version: str = "v1"
+    media_type: str = bodies.JSON
 
 
 PLAIN = Form()
@@ -78,27 +79,28 @@ def choose(accept: str, *, allowed: frozenset[Shape], stream: bool = False) -> F
         return PLAIN
     for clause in clauses(accept):
         form = _form(clause)
-        if form is not None and form.shape in allowed:
+        if form is not None and form.shape in allowed and not (stream and form.media_type != bodies.JSON):
             return form
-    raise not_acceptable(_PRODUCED_STREAMS if stream else _PRODUCED)
+    raise not_acceptable(_STREAMED if stream else bodies.SERVED)
 
 
 def _form(clause: Clause) -> Form | None:
-    if clause.media_type not in _MATCHES_JSON or clause.weight <= 0:
+    media_type = _MEDIA_TYPES.get(clause.media_type)
+    if media_type is None or clause.weight <= 0:
         return None
     wanted = clause.parameters
     if wanted.get("as", "") == "":
-        return PLAIN
+        return Form(media_type=media_type)
     if wanted.get("g") != "meta.k8s.io" or wanted.get("v") not in {"v1", "v1beta1"}:
         return None
     known = {shape.value: shape for shape in Shape}
-    return Form(known[wanted["as"]], wanted["v"]) if wanted["as"] in known else None
+    return Form(known[wanted["as"]], wanted["v"], media_type) if wanted["as"] in known else None
 
 
 def wants_aggregated(accept: str) -> bool:
     """Whether the client prefers the aggregated discovery document over the plain one."""
     for clause in clauses(accept):
-        if clause.media_type != JSON:
+        if clause.media_type != bodies.JSON:
             continue
         wanted = clause.parameters
         if (wanted.get("g"), wanted.get("as")) != ("apidiscovery.k8s.io", "APIGroupDiscoveryList"):

@@ -14,7 +14,7 @@ from lease_aio.server.validation import forbidden_field, not_supported, wrong
 _NOTHING: Mapping[str, str] = {}
 _MAX_MANAGER_BYTES = 128
 _POLICIES = ("Foreground", "Background", "Orphan", "nil")
-_FIELD_VALIDATION = ("Ignore", "Strict", "Warn")
+_FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 
 
 def read_query(query: str) -> Mapping[str, str]:
@@ -65,9 +65,7 @@ def write_options(query: Mapping[str, str], kind: str) -> WriteOptions:
 def _dry_run_causes(given: list[str]) -> list[Json]:
     if all(value == "All" for value in given):
         return []
-    shown = ", ".join(f'"{value}"' for value in given)
-    text = f'Unsupported value: []string{{{shown}}}: supported values: "All"'
-    return [cause("FieldValueNotSupported", text, "dryRun")]
+    return [not_supported("dryRun", given, ("All",))]
 
 
 def _manager_causes(query: Mapping[str, str]) -> list[Json]:
@@ -76,8 +74,10 @@ def _manager_causes(query: Mapping[str, str]) -> list[Json]:
     if len(manager.encode()) > _MAX_MANAGER_BYTES:
         text = f"Too long: may not be more than {_MAX_MANAGER_BYTES} bytes"
         causes.append(cause("FieldValueTooLong", text, "fieldManager"))
-    if not manager.isprintable():
-        causes.append(wrong("fieldManager", manager, "should only contain printable characters"))
+    at, sign = next(((at, sign) for at, sign in enumerate(manager) if not sign.isprintable()), (0, ""))
+    if sign:
+        text = f'Invalid value: "\\x{ord(sign):02x}": invalid character U+{ord(sign):04X} (at position {at})'
+        causes.append(cause("FieldValueInvalid", text, "fieldManager"))
     return causes
 
 

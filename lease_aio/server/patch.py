@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from lease_aio.server.schema import Many, Struct, as_list, as_object
+from lease_aio.server.schema import Many, Struct, as_list, as_object, json_type
 from lease_aio.server.status import Json, StatusError, bad_request, rejected_patch
 
 _MAX_OPERATIONS = 10_000
@@ -46,16 +46,20 @@ class Patch:
         if self.kind is PatchKind.JSON:
             return _json_patch(target, self.body)
         if as_object(self.body) is None:
-            raise bad_request("json: cannot unmarshal the patch into Go value of type map[string]interface {}")
+            raise _undecodable(self.body, "map[string]interface {}")
         if self.kind is PatchKind.MERGE:
             return merge(target, self.body)
         return strategic_merge(target, self.body, schema)
 
 
+def _undecodable(body: Any, wanted: str) -> StatusError:
+    return bad_request(f"error decoding patch: json: cannot unmarshal {json_type(body)} into Go value of type {wanted}")
+
+
 def _json_patch(target: Json, body: Any) -> Any:
     operations = as_list(body)
     if operations is None:
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise _undecodable(body, "jsonpatch.Patch")
     if len(operations) > _MAX_OPERATIONS:
         message = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
         raise StatusError(413, "RequestEntityTooLarge", message)

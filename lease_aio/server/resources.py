@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lease_aio.server import shapes, validation
-from lease_aio.server.schema import DecodeError, Decoder, Struct, as_object, compile_struct
+from lease_aio.server.schema import DecodeError, Decoder, Struct, as_object, compile_struct, json_type
 from lease_aio.server.status import Json, StatusError, bad_request
 
 Prepare: TypeAlias = Callable[[Json, Json | None], None]
@@ -77,11 +77,10 @@ class ResourceType:
         Raises:
             StatusError: 400, when the body is of another kind or has values of the wrong type.
         """
-        source = as_object(body)
+        source = as_object({} if body is None else body)
         if source is None:
-            raise bad_request(
-                f"the object provided is unrecognized (must be of type {self.kind}): it is not a JSON object"
-            )
+            unmarshal = f"json: cannot unmarshal {json_type(body)} into Go value of type struct"
+            raise self.unrecognized(f"couldn't get version/kind; json parse error: {unmarshal}")
         self._check_kind(source)
         try:
             decoded = self._decoder(source, unknown)
@@ -95,15 +94,37 @@ class ResourceType:
         """The 400 for a body that does not decode."""
         return bad_request(f'{self.kind} in version "{self.version}" cannot be handled as a {self.kind}: {why}')
 
+    def unrecognized(self, why: str) -> StatusError:
+        """The 400 for a body that cannot even be read."""
+        return bad_request(f"the object provided is unrecognized (must be of type {self.kind}): {why}")
+
     def _check_kind(self, source: Json) -> None:
         version, kind = source.get("apiVersion") or self.group_version, source.get("kind") or self.kind
-        if kind != self.kind:
-            raise self.cannot_be_handled(f'no kind "{kind}" is registered for the resource {self.qualified}')
-        if version != self.group_version:
-            raise bad_request(
-                f"the API version in the data ({version}) does not match the expected API version "
-                f"({self.group_version})"
-            )
+        if version == self.group_version and kind == self.kind:
+            return
+        if not isinstance(version, str) or not isinstance(kind, str):
+            raise self.unrecognized("couldn't get version/kind; json parse error: kind and apiVersion must be strings")
+        if version.count("/") > 1:
+            raise self.unrecognized(f"unexpected GroupVersion string: {version}")
+        if (version, kind) not in _known_kinds():
+            why = f'no kind "{kind}" is registered for version "{version}" in scheme "{_SCHEME}"'
+        elif kind != self.kind:
+            wanted = f"{self.group.partition('.')[0] or 'core'}.{self.kind}"
+            why = f"converting ({version.rpartition('/')[2]}.{kind}) to ({wanted}): unknown conversion"
+        else:
+            expected = f"does not match the expected API version ({self.group_version})"
+            raise bad_request(f"the API version in the data ({version}) {expected}")
+        given = f'{kind} in version "{version.rpartition("/")[2]}"'
+        raise bad_request(f"{given} cannot be handled as a {self.kind}: {why}")
+
+
+_SCHEME = "pkg/runtime/scheme.go:111"
+
+
+def _known_kinds() -> set[tuple[str, str]]:
+    """Kinds that decode, if not as the resource asked for. A real scheme still knows Leases of v1beta1."""
+    served = {(resource.group_version, resource.kind) for resource in RESOURCES}
+    return served | {("coordination.k8s.io/v1beta1", "Lease")}
 
 
 def _drop_election_fields(new: Json, old: Json | None) -> None:

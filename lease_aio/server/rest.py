@@ -21,10 +21,11 @@ from lease_aio.server.watching import Signal, Streaming, error_event
 
 if TYPE_CHECKING:
     from lease_aio.server.history import Watch, WatchEvent
+    from lease_aio.server.resources import ResourceType
     from lease_aio.server.store import OnUnknown, Store
 
 MAX_BODY_BYTES = 3 * 1024 * 1024
-_BODY_TYPES = (negotiation.JSON,)
+_APPLY = "application/apply-patch+yaml"
 _ONE = frozenset({Shape.OBJECT, Shape.TABLE, Shape.PARTIAL})
 _MANY = frozenset({Shape.OBJECT, Shape.TABLE, Shape.PARTIAL_LIST})
 _PROBES = frozenset({"/healthz", "/livez", "/readyz"})
@@ -37,7 +38,7 @@ class Answer:
     body: Any
     code: int = 200
     warnings: Sequence[str] = ()
-    content_type: str = negotiation.JSON
+    content_type: str = bodies.JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,7 @@ class Front:
         route = call.route
         version = call.query.get("resourceVersion", "")
         obj = self._store.get(route.resource, route.namespace, route.name, resource_version=version)
-        return Answer(body=self._shown(call, obj, form))
+        return Answer(body=self._shown(call, obj, form), content_type=form.media_type)
 
     async def _list(self, call: Call) -> Answer:
         self._allow(call, "list")
@@ -160,7 +161,7 @@ class Front:
             resource_version=query.get("resourceVersion", ""),
             match=query.get("resourceVersionMatch", ""),
         )
-        return Answer(body=self._shown_page(call, page, form))
+        return Answer(body=self._shown_page(call, page, form), content_type=form.media_type)
 
     async def _create(self, call: Call) -> Answer:
         self._allow(call, "create")
@@ -175,7 +176,7 @@ class Front:
             dry_run=chosen.dry_run,
             on_unknown=on_unknown,
         )
-        return Answer(code=201, body=self._shown(call, obj, form), warnings=call.warnings)
+        return Answer(code=201, body=self._shown(call, obj, form), warnings=call.warnings, content_type=form.media_type)
 
     async def _replace(self, call: Call) -> Answer:
         self._allow(call, "update")
@@ -194,7 +195,12 @@ class Front:
             dry_run=chosen.dry_run,
             on_unknown=on_unknown,
         )
-        return Answer(code=200 if known else 201, body=self._shown(call, obj, form), warnings=call.warnings)
+        return Answer(
+            code=200 if known else 201,
+            body=self._shown(call, obj, form),
+            warnings=call.warnings,
+            content_type=form.media_type,
+        )
 
     async def _patch(self, call: Call) -> Answer:
         self._allow(call, "patch")
@@ -207,13 +213,13 @@ class Front:
             route.resource,
             route.namespace,
             route.name,
-            Patch(kind, bodies.read(data)),
+            Patch(kind, _readable_patch(data)),
             now=self._now(),
             subresource=route.subresource,
             dry_run=chosen.dry_run,
             on_unknown=_on_unknown(chosen.field_validation, call, bodies.duplicates(data), _strict_patch),
         )
-        return Answer(body=self._shown(call, obj, form), warnings=call.warnings)
+        return Answer(body=self._shown(call, obj, form), warnings=call.warnings, content_type=form.media_type)
 
     async def _delete(self, call: Call) -> Answer:
         self._allow(call, "delete")
@@ -231,7 +237,7 @@ class Front:
             dry_run=chosen.dry_run,
         )
         if "deletionTimestamp" in obj["metadata"]:
-            return Answer(body=self._shown(call, obj, form))
+            return Answer(body=self._shown(call, obj, form), content_type=form.media_type)
         named = {**status.details(route.resource, route.name), "uid": obj["metadata"]["uid"]}
         return Answer(
             body={"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": named}
@@ -253,7 +259,7 @@ class Front:
             propagation_policy=chosen.propagation_policy,
             dry_run=chosen.dry_run,
         )
-        return Answer(body=self._shown_page(call, page, form))
+        return Answer(body=self._shown_page(call, page, form), content_type=form.media_type)
 
     # --- watch ----------------------------------------------------------------------------------------------
 
@@ -264,7 +270,7 @@ class Front:
         chosen = options.watch_options(call.query)
         opened = self._open(call, chosen)
         response = web.StreamResponse(headers=_headers())
-        response.content_type = negotiation.JSON
+        response.content_type = bodies.JSON
         response.enable_chunked_encoding()
         await response.prepare(call.request)
         render = _EventRenderer(self, call, form)
@@ -327,24 +333,24 @@ class Front:
         return negotiation.choose(call.request.headers.get("Accept", ""), allowed=allowed)
 
     async def _body(self, call: Call, chosen: options.WriteOptions) -> tuple[Any, OnUnknown | None]:
-        _check_body_type(call.request)
+        media_type = _body_type(call.request)
         data = await call.request.read()
-        body = bodies.read_object(data)
         resource = call.route.resource
+        body = _readable(resource, data, media_type)
         if chosen.field_validation == "Ignore":
             return body, None
 
         def strict(problems: Sequence[str]) -> StatusError:
             return resource.cannot_be_handled(f"strict decoding error: {', '.join(problems)}")
 
-        return body, _on_unknown(chosen.field_validation, call, bodies.duplicates(data) if body else [], strict)
+        duplicated = bodies.duplicates(data) if media_type == bodies.JSON else []
+        return body, _on_unknown(chosen.field_validation, call, duplicated, strict)
 
     async def _options_body(self, call: Call) -> Any:
         data = await call.request.read()
         if not data.strip():
             return None
-        _check_body_type(call.request)
-        return bodies.read_object(data)
+        return bodies.read(data, _body_type(call.request))
 
     def _shown(self, call: Call, obj: Json, form: Form) -> Json:
         if form.shape is Shape.OBJECT:
@@ -392,7 +398,11 @@ class Front:
             options.read_query(request.rel_url.raw_query_string).get("pretty"), request.headers.get("User-Agent", "")
         )
         headers["Content-Type"] = answer.content_type
-        return web.Response(status=answer.code, headers=headers, body=bodies.write(answer.body, indented=indented))
+        return web.Response(
+            status=answer.code,
+            headers=headers,
+            body=bodies.write(answer.body, media_type=answer.content_type, indented=indented),
+        )
 
     def _refusal(self, request: web.BaseRequest, error: StatusError) -> web.Response:
         response = self._written(request, Answer(code=error.code, body=error.body()))
@@ -480,16 +490,27 @@ def _media_type(request: web.BaseRequest) -> str:
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def _check_body_type(request: web.BaseRequest) -> None:
-    if _media_type(request) not in {"", *_BODY_TYPES}:
-        raise status.unsupported_media_type(_BODY_TYPES)
+def _body_type(request: web.BaseRequest) -> str:
+    media_type = _media_type(request) or bodies.JSON
+    if media_type not in bodies.SERVED:
+        raise status.unsupported_media_type(bodies.SERVED)
+    return media_type
+
+
+def _readable(resource: ResourceType, data: bytes, media_type: str) -> Any:
+    try:
+        return bodies.read(data, media_type)
+    except StatusError as error:
+        raise resource.unrecognized(error.message) from None
 
 
 def _patch_kind(request: web.BaseRequest) -> PatchKind:
     try:
         return PatchKind(_media_type(request))
     except ValueError:
-        raise status.unsupported_media_type([kind.value for kind in PatchKind]) from None
+        if _media_type(request) == _APPLY:
+            raise status.unsupported_media_type([kind.value for kind in PatchKind]) from None
+        raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {}) from None
 
 
 def _on_unknown(
@@ -506,6 +527,13 @@ def _on_unknown(
         call.warnings.extend(problems)
 
     return told
+
+
+def _readable_patch(data: bytes) -> Any:
+    try:
+        return bodies.read(data)
+    except StatusError as error:
+        raise status.bad_request(f"invalid JSON patch: {error.message}") from None
 
 
 def _strict_patch(problems: Sequence[str]) -> StatusError:

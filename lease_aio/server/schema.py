@@ -9,6 +9,7 @@ much of a Node as coordination needs and must not lose the rest.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -85,8 +86,8 @@ def as_list(value: object) -> list[Any] | None:
     return cast("list[Any]", value) if isinstance(value, list) else None  # type: ignore[redundant-cast]
 
 
-def compile_struct(struct: Struct, path: str = "") -> Decoder:
-    """Make the decoder of a struct whose place in the object is `path`."""
+def compile_struct(struct: Struct, path: str = "", owner: str = "") -> Decoder:
+    """Make the decoder of a struct whose place in the object is `path`, within the struct `owner`."""
     prefix = f"{path}." if path else ""
     decoders = {field.name: _compile(field.type, struct.name, prefix + field.name) for field in struct.fields}
     droppable = frozenset(field.name for field in struct.fields if field.empty is Empty.DROPPED)
@@ -95,7 +96,7 @@ def compile_struct(struct: Struct, path: str = "") -> Decoder:
 
     def decode(value: Any, unknown: list[str]) -> Json:
         if not isinstance(value, dict):
-            raise DecodeError(f"json: cannot unmarshal {_json_type(value)} into Go value of type v1.{struct.name}")
+            raise _mismatch(json_type(value), f"{owner}.{path}", f"v1.{struct.name}")
         source = cast("Json", value)
         result: Json = {}
         for key, raw in source.items():
@@ -131,7 +132,7 @@ def _zero(kind: Scalar | Struct | Many) -> Callable[[], Any]:
 
 def _compile(kind: Scalar | Struct | Many, owner: str, path: str) -> Decoder:
     if isinstance(kind, Struct):
-        return compile_struct(kind, path)
+        return compile_struct(kind, path, owner)
     if isinstance(kind, Many):
         return _compile_list(kind, owner, path)
     return _SCALARS[kind](f"{owner}.{path}")
@@ -147,7 +148,7 @@ def _compile_list(kind: Many, owner: str, path: str) -> Decoder:
     def decode(value: Any, unknown: list[str]) -> list[Any]:
         items = as_list(value)
         if items is None:
-            raise _mismatch(_json_type(value), f"{owner}.{path}", f"[]{_go_name(kind.item)}")
+            raise _mismatch(json_type(value), f"{owner}.{path}", f"[]{_go_name(kind.item)}")
         return [decoder_at(at)(item, unknown) for at, item in enumerate(items)]
 
     return decode
@@ -160,7 +161,7 @@ def _go_name(kind: Struct | Scalar) -> str:
 def _string_decoder(where: str) -> Decoder:
     def decode(value: Any, _unknown: list[str]) -> str:
         if not isinstance(value, str):
-            raise _mismatch(_json_type(value), where, "string")
+            raise _mismatch(json_type(value), where, "string")
         return value
 
     return decode
@@ -170,12 +171,12 @@ def _string_map_decoder(where: str) -> Decoder:
     def decode(value: Any, _unknown: list[str]) -> dict[str, str]:
         source = as_object(value)
         if source is None:
-            raise _mismatch(_json_type(value), where, "map[string]string")
+            raise _mismatch(json_type(value), where, "map[string]string")
         for key, text in source.items():
             if not isinstance(text, str):
                 if text is None:
                     return decode({**source, key: ""}, _unknown)
-                raise _mismatch(_json_type(text), where, "string")
+                raise _mismatch(json_type(text), where, "string")
         return source
 
     return decode
@@ -184,7 +185,7 @@ def _string_map_decoder(where: str) -> Decoder:
 def _integer_decoder(where: str, name: str, bound: int) -> Decoder:
     def decode(value: Any, _unknown: list[str]) -> int:
         if type(value) is not int:
-            shown = f"number {value}" if isinstance(value, float) else _json_type(value)
+            shown = f"number {value}" if isinstance(value, float) else json_type(value)
             raise _mismatch(shown, where, name)
         if not -bound <= value < bound:
             raise _mismatch(f"number {value}", where, name)
@@ -196,16 +197,16 @@ def _integer_decoder(where: str, name: str, bound: int) -> Decoder:
 def _boolean_decoder(where: str) -> Decoder:
     def decode(value: Any, _unknown: list[str]) -> bool:
         if not isinstance(value, bool):
-            raise _mismatch(_json_type(value), where, "bool")
+            raise _mismatch(json_type(value), where, "bool")
         return value
 
     return decode
 
 
-def _time_decoder(read: Callable[[str], str | None]) -> Decoder:
+def _time_decoder(where: str, read: Callable[[str], str | None]) -> Decoder:
     def decode(value: Any, _unknown: list[str]) -> str | None:
         if not isinstance(value, str):
-            raise DecodeError(f"json: cannot unmarshal {_json_type(value)} into Go value of type string")
+            raise _mismatch(json_type(value), where, "string")
         try:
             return read(value)
         except ValueError as error:
@@ -215,10 +216,13 @@ def _time_decoder(read: Callable[[str], str | None]) -> Decoder:
 
 
 def _mismatch(shown: str, where: str, go_type: str) -> DecodeError:
-    return DecodeError(f"json: cannot unmarshal {shown} into Go struct field {where} of type {go_type}")
+    # Go names the field of a list without the index.
+    place = re.sub(r"\[\d+\]", "", where)
+    return DecodeError(f"json: cannot unmarshal {shown} into Go struct field {place} of type {go_type}")
 
 
-def _json_type(value: object) -> str:
+def json_type(value: object) -> str:
+    """What Go's decoder calls the type of a JSON value."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
@@ -233,7 +237,7 @@ _SCALARS: dict[Scalar, Callable[[str], Decoder]] = {
     Scalar.INT32: lambda where: _integer_decoder(where, "int32", 2**31),
     Scalar.INT64: lambda where: _integer_decoder(where, "int64", 2**63),
     Scalar.BOOLEAN: _boolean_decoder,
-    Scalar.TIME: lambda _where: _time_decoder(read_time),
-    Scalar.MICRO_TIME: lambda _where: _time_decoder(read_micro_time),
+    Scalar.TIME: lambda where: _time_decoder(where, read_time),
+    Scalar.MICRO_TIME: lambda where: _time_decoder(where, read_micro_time),
     Scalar.ANY: lambda _where: lambda value, _unknown: value,
 }

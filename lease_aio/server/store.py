@@ -336,7 +336,7 @@ class Store:
             new = _decode(resource, patched, on_unknown)
         except StatusError as error:
             wrong = validation.wrong("patch", validation.dumps(patched), error.message)
-            raise status.invalid_object(resource, name, [wrong]) from None
+            raise status.invalid("", "", {}, [wrong]) from None
         metadata.check_identity(resource, new["metadata"], namespace, name)
         return self._update(resource, current, new, subresource=subresource, dry_run=dry_run)
 

@@ -126,7 +126,8 @@ def check_include(include: str) -> None:
         StatusError: 400.
     """
     if include not in INCLUDES:
-        raise bad_request(f'unrecognized includeObject value: "{include}"')
+        why = f"includeObject: Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(f"Unable to convert to Table as requested: {why}")
 
 
 def partial(obj: Json, version: str = "v1") -> Json:
@@ -155,8 +156,7 @@ def _at(*path: str) -> Callable[[Json], Any]:
 
 def _node_status(node: Json) -> str:
     ready = next((one for one in node["status"].get("conditions", ()) if one["type"] == "Ready"), None)
-    words = {"True": "Ready", "False": "NotReady"}
-    shown = words.get(ready["status"], "Unknown") if ready is not None else "Unknown"
+    shown = "Unknown" if ready is None else "Ready" if ready["status"] == "True" else "NotReady"
     return f"{shown},SchedulingDisabled" if node["spec"].get("unschedulable") else shown
 
 

@@ -37,7 +37,9 @@ def read_micro_time(text: str) -> str | None:
             `2006-01-02T15:04:05.000000Z07:00`.
     """
     if _MICRO.fullmatch(text) is None:
-        raise ValueError(_complaint(text, _MICRO_LAYOUT, _MICRO_ELEMENTS))
+        text = _with_full_hour(text)
+        if _MICRO.fullmatch(text) is None:
+            raise ValueError(_complaint(text, _MICRO_LAYOUT, _MICRO_ELEMENTS))
     moment = _moment(text)
     if text[26] != "Z":
         text = format_micro_time(_microseconds(moment))
@@ -75,6 +77,11 @@ def epoch_seconds(text: str) -> int:
     return _microseconds(datetime.fromisoformat(text)) // 1_000_000
 
 
+def _with_full_hour(text: str) -> str:
+    """Go takes an hour of one digit."""
+    return re.sub(r"T(\d):", r"T0\1:", text, count=1, flags=re.ASCII)
+
+
 def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
@@ -90,6 +97,8 @@ def _out_of_range(text: str) -> str:
     for name, at, low, high in _RANGES:
         if not low <= int(text[at : at + 2]) <= high:
             return name
+    if not text.endswith("Z") and int(text[-5:-3]) > 23:
+        return "time zone offset hour"
     return "day"
 
 

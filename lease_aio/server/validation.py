@@ -52,7 +52,6 @@ _LABEL_VALUE_MESSAGE = (
     f"'{_LABEL_VALUE_FMT}')"
 )
 _MAX_ANNOTATIONS_BYTES = 262_144
-_STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _CHECKED = ("labels", "annotations", "ownerReferences", "finalizers")
 _STRATEGIES = ("OldestEmulationVersion",)
 
@@ -72,7 +71,7 @@ def forbidden_field(field: str, why: str) -> Json:
     return cause("FieldValueForbidden", f"Forbidden: {why}", field)
 
 
-def not_supported(field: str, value: str, supported: tuple[str, ...]) -> Json:
+def not_supported(field: str, value: object, supported: tuple[str, ...]) -> Json:
     """The cause for a value that is not one of a closed set."""
     listed = ", ".join(_shown(one) for one in supported)
     return cause("FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {listed}", field)
@@ -82,8 +81,8 @@ def _shown(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _too_long(limit: int) -> str:
-    return f"must be no more than {limit} bytes"
+def _too_long(limit: int, unit: str = "bytes") -> str:
+    return f"must be no more than {limit} {unit}"
 
 
 # --- names --------------------------------------------------------------------------------------------------
@@ -91,19 +90,21 @@ def _too_long(limit: int) -> str:
 
 def subdomain(name: str) -> list[str]:
     """Rule for names of leases and nodes: an RFC 1123 subdomain of at most 253 bytes."""
-    problems = [_too_long(253)] if len(name) > 253 else []
+    problems = [_too_long(253, "characters")] if len(name) > 253 else []
     return problems if _SUBDOMAIN.fullmatch(name) else [*problems, _SUBDOMAIN_MESSAGE]
 
 
 def label_name(name: str) -> list[str]:
     """Rule for names of namespaces: an RFC 1123 label of at most 63 bytes."""
-    problems = [_too_long(63)] if len(name) > 63 else []
+    problems = [_too_long(63, "characters")] if len(name) > 63 else []
+    if "." in name and _SUBDOMAIN.fullmatch(name):
+        return [*problems, "must not contain dots"]
     return problems if _LABEL.fullmatch(name) else [*problems, _LABEL_MESSAGE]
 
 
 def config_map_key(name: str) -> list[str]:
     """Rule for names of lease candidates."""
-    problems = [_too_long(253)] if len(name) > 253 else []
+    problems = [_too_long(253, "characters")] if len(name) > 253 else []
     if not _CONFIG_MAP_KEY.fullmatch(name):
         problems.append(
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
@@ -122,7 +123,7 @@ def qualified_name(key: str) -> list[str]:
     problems: list[str] = []
     if slash:
         if "/" in prefix:
-            whole = f"a qualified name {_QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' "
+            whole = f"a valid label key {_QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' "
             return [whole + "(e.g. 'example.com/MyName')"]
         if not prefix:
             problems.append("prefix part must be non-empty")
@@ -220,29 +221,20 @@ def _owner_references(meta: Json) -> list[Json]:
     controller = ""
     for at, owner in enumerate(meta.get("ownerReferences", ())):
         where = f"metadata.ownerReferences[{at}]"
-        if not owner["apiVersion"]:
-            causes.append(wrong(f"{where}.apiVersion", "", "version must not be empty"))
-        causes += [
-            wrong(f"{where}.{key}", "", "must not be empty") for key in ("kind", "name", "uid") if not owner[key]
-        ]
+        keys = ("apiVersion", "kind", "name", "uid")
+        causes += [required(f"{where}.{key}", "must not be empty") for key in keys if not owner[key]]
         if owner.get("controller"):
             if controller:
-                both = f"{controller} and {owner['name']}"
+                both = f"{controller} and {owner['kind']}/{owner['name']}"
                 why = f'Only one reference can have Controller set to true. Found "true" in references for {both}'
                 causes.append(wrong("metadata.ownerReferences", meta["ownerReferences"], why))
-            controller = f"{owner['name']}"
+            controller = f"{owner['kind']}/{owner['name']}"
     return causes
 
 
 def _finalizers(meta: Json) -> list[Json]:
-    causes: list[Json] = []
-    for at, name in enumerate(meta.get("finalizers", ())):
-        where = f"metadata.finalizers[{at}]"
-        problems = qualified_name(name)
-        causes += [wrong(where, name, why) for why in problems]
-        if not problems and "/" not in name and name not in _STANDARD_FINALIZERS:
-            causes.append(wrong(where, name, "name is neither a standard finalizer name nor is it fully qualified"))
-    return causes
+    names: list[str] = meta.get("finalizers", [])
+    return [wrong("metadata.finalizers", name, why) for name in names for why in qualified_name(name)]
 
 
 # --- specs --------------------------------------------------------------------------------------------------
