@@ -6,12 +6,14 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, Self, runtime_checkable
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException
 
+from lease_aio.api.proxy import is_loopback
 from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import ConfigurationError
 
@@ -44,13 +46,13 @@ class Credentials:
 
     The Configuration's hook is asked about once a second, in a task of its own, so a slow plugin delays no request
     and outlives the timeout of the one that needed it; requests wait only where there is nothing to send yet, or
-    where the server refused what was sent. Nothing is sent to an `http://` server, as in client-go: it would be
-    readable on the wire.
+    where the server refused what was sent. Nothing is sent to an `http://` server, as in client-go, since it would be
+    readable on the wire; but on loopback there is no wire.
     """
 
     def __init__(self, configuration: Configuration, *, now: Callable[[], float] = time.monotonic) -> None:
         self._configuration: Any = configuration  # its stubs type nothing that is read here
-        self._withheld = not str(configuration.host).startswith("https:")
+        self._withheld = _is_in_clear(str(configuration.host))
         self._now = now
         self._look_at = self._renew_at = float("-inf")
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -153,3 +155,8 @@ class Credentials:
 
 
 _NOTHING = (None, None)
+
+
+def _is_in_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme != "https" and not is_loopback(parts.hostname or "")

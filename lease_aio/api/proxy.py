@@ -28,6 +28,12 @@ def choose_proxy(url: str, *, explicit: str | None, environ: Mapping[str, str]) 
     return _checked(found if "://" in found else f"http://{found}", name.upper())
 
 
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, by its name or address alone."""
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
 def _checked(proxy: str, where: str) -> str:
     if urlsplit(proxy).scheme not in {"http", "https"} or not urlsplit(proxy).hostname:
         raise ConfigurationError(f"{where} is {proxy!r}: give an http:// or https:// URL; other proxies are not spoken")
@@ -35,9 +41,9 @@ def _checked(proxy: str, where: str) -> str:
 
 
 def _bypassed(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
-    address = _address(host)
-    if host == "localhost" or (address is not None and address.is_loopback):
+    if is_loopback(host):
         return True
+    address = _address(host)
     entries = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     return any(_names(entry.strip().lower(), host, port, address) for entry in entries.split(",") if entry.strip())
 

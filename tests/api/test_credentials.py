@@ -247,16 +247,13 @@ async def test_a_token_that_others_change_in_the_configuration_is_sent(guarded: 
         assert await api.get(LEASES, "a", "b") == LEASE
 
 
-async def test_no_credentials_are_sent_in_clear() -> None:
-    seen: list[str | None] = []
-
-    async def handle(request: web.Request) -> web.Response:
-        seen.append(request.headers.get("Authorization"))
-        return web.Response(text=lease_text(), content_type="application/json")
-
-    async with serving(handle) as url, rest(url, api_key={"BearerToken": "Bearer secret"}) as api:
-        await api.get(LEASES, "a", "b")
-    assert seen == [None]
+@pytest.mark.parametrize(
+    ("host", "sent"),
+    [("http://10.0.0.1", None), ("http://api.example", None), ("http://[::1]:1", "x"), ("https://10.0.0.1", "x")],
+)
+async def test_no_credentials_are_sent_in_clear_over_a_wire(host: str, sent: str | None) -> None:
+    async with Credentials(Configuration(host=host, api_key={"BearerToken": "x"})) as credentials:
+        assert await credentials.header() == sent
 
 
 async def test_a_slow_plugin_delays_no_request_that_has_something_to_send() -> None:
