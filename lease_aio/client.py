@@ -13,13 +13,15 @@ import anyio.abc
 from kubernetes_asyncio.client import ApiClient
 
 from lease_aio.api import LEASES, AiohttpTransport, Api, Follow, Page, PatchType, RestApi, follow
+from lease_aio.api.config import load_configuration
 from lease_aio.api.memory import MemoryApi
 from lease_aio.clock import Clock, SystemClock
 from lease_aio.election import Candidate, Engine, Event, Leadership, SharedWatches, Terms
 from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat import Fleet, Heartbeat, NodeProfile, Owner
+from lease_aio.identity import ApiServerIdentity, Identity, identities
 from lease_aio.model import Lease
-from lease_aio.naming import candidate_identity, check_lease_name, check_namespace
+from lease_aio.naming import KUBE_APISERVER, candidate_identity, check_lease_name, check_namespace
 from lease_aio.scheduler import Scheduler, SchedulerReport
 from lease_aio.server.store import Store
 from lease_aio.timing import Timing
@@ -284,6 +286,36 @@ class LeaseClient:
             on_failure=on_failure,
         )
 
+    def apiserver_identity(
+        self,
+        hostname: str | None = None,
+        *,
+        server: str = KUBE_APISERVER,
+        peer_address: str | None = None,
+        delete_first: bool = True,
+        keep_on_exit: bool = False,
+        ready_timeout_s: float | None = 30.0,
+    ) -> ApiServerIdentity:
+        """Publish an API server's identity for the body. See `ApiServerIdentity` for what each parameter means."""
+        return ApiServerIdentity(
+            self.api,
+            self._scheduler,
+            self._clock,
+            hostname=hostname,
+            server=server,
+            peer_address=peer_address,
+            delete_first=delete_first,
+            keep_on_exit=keep_on_exit,
+            ready_timeout_s=ready_timeout_s,
+        )
+
+    async def apiserver_identities(self, *, server: str = KUBE_APISERVER) -> Sequence[Identity]:
+        """All identities that servers of that name have published, in order of their Leases' names.
+
+        `expired` is judged by this machine's wall clock, as Kubernetes does with identities and with nothing else.
+        """
+        return await identities(self.api, wall_us=self._clock.wall_us(), server=server)
+
     # ------------------------------------------------------------------ plain Leases
 
     async def get(self, name: str, *, namespace: str | None = None) -> Lease:
@@ -384,10 +416,10 @@ async def connect(
             api: Api = MemoryApi(Store(now=clock.wall_us()), wall_us=clock.wall_us)
             found = DEFAULT_NAMESPACE
         elif target is None:
-            from lease_aio.api.config import load_configuration
-
             loaded = await load_configuration(kubeconfig, context=context)
-            api = await stack.enter_async_context(RestApi(AiohttpTransport(loaded.configuration)))
+            api = await stack.enter_async_context(
+                RestApi(AiohttpTransport(loaded.configuration, headers=loaded.headers))
+            )
             found = loaded.namespace or DEFAULT_NAMESPACE
         else:
             raise ConfigurationError(f"target={target!r} is not known; leave it out, or give 'embedded'")
