@@ -239,6 +239,14 @@ async def test_it_outlives_an_outage():
         assert await stage.age_s(NAME, IDENTITY_NAMESPACE) < 7.1
 
 
+async def test_a_lease_that_is_gone_already_is_no_error():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm") as me:
+            await MemoryApi(stage.store).delete(LEASES, NAME, IDENTITY_NAMESPACE)
+        assert me.last_error is None
+        assert await stored(stage) is None
+
+
 async def test_it_is_deleted_also_when_the_block_is_cancelled():
     async with staged() as stage:
         with anyio.move_on_after(30):
