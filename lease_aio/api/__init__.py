@@ -4,8 +4,8 @@
 """
 
 from lease_aio.api.backoff import Backoff
-from lease_aio.api.follow import Follow, follow
 from lease_aio.api.follow_state import Change, ChangeType
+from lease_aio.api.following import Follow, follow
 from lease_aio.api.http import AiohttpTransport
 from lease_aio.api.protocol import (
     LEASE_CANDIDATES,

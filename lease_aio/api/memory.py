@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 import anyio
@@ -197,22 +197,30 @@ class MemoryApi:
         call = Call(verb="watch", resource=resource.label, namespace=namespace)
         kind = self._type(resource)
 
-        def open_it() -> StoreWatch | StatusError:
+        opened: list[StoreWatch | StatusError] = []
+
+        def open_it() -> None:
             try:
-                return self.store.watch(
-                    kind,
-                    namespace,
-                    resource_version=resource_version,
-                    label_selector=label_selector,
-                    field_selector=field_selector,
+                opened.append(
+                    self.store.watch(
+                        kind,
+                        namespace,
+                        resource_version=resource_version,
+                        label_selector=label_selector,
+                        field_selector=field_selector,
+                    )
                 )
             except StatusError as error:
-                if error.code == 410:
-                    return error
-                raise
+                if error.code != 410:
+                    raise
+                opened.append(error)
 
-        opened = await self._do(call, None, open_it)
-        return MemoryWatch(opened, call, resource, self.store, self._faults, timeout_s=timeout_s)
+        try:
+            await self._do(call, None, open_it)
+        except BaseException:
+            _close(opened)
+            raise
+        return MemoryWatch(opened[0], call, resource, self.store, self._faults, timeout_s=timeout_s)
 
     def _type(self, resource: Resource[Any]) -> ResourceType:
         try:
@@ -292,8 +300,7 @@ class MemoryWatch(Generic[T]):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if isinstance(self._opened, StoreWatch):
-            self._opened.close()
+        _close([self._opened])
 
     async def _fill(self) -> None:
         """Wait for events; at the end of the time a bookmark, then the end."""
@@ -323,6 +330,12 @@ class MemoryWatch(Generic[T]):
         version: str = found["metadata"]["resourceVersion"]
         value = None if kind == "BOOKMARK" else from_dict(found, self._resource.type)
         return WatchEvent(type=EventType(kind), object=value, resource_version=version)
+
+
+def _close(opened: Iterable[StoreWatch | StatusError]) -> None:
+    for one in opened:
+        if isinstance(one, StoreWatch):
+            one.close()
 
 
 def _error(call: Call, error: StatusError) -> ApiError:

@@ -177,9 +177,9 @@ class Follow(Generic[T]):
         except StopAsyncIteration:
             await self._on_end()
             return
-        self._delays = 0
         change = self._state.on_event(event)
         if change is not None:
+            self._delays = 0
             self._told.append(change)
 
     async def _on_end(self) -> None:
