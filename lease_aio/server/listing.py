@@ -71,9 +71,15 @@ def read_token(token: str) -> Place:
     """
     try:
         content = as_object(json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))) or {}
-        return Place(int(content["rv"]), str(content["start"]).removesuffix("\0"))
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        place = Place(int(content["rv"]), str(content["start"]).removesuffix("\0"))
+    except binascii.Error:
+        raise bad_request("invalid continue token: continue key is not valid: illegal base64 data") from None
+    except (ValueError, KeyError, TypeError) as error:
         raise bad_request(f"invalid continue token: continue key is not valid: {error}") from None
+    if not place.after:
+        why = "encoded start key empty (version meta.k8s.io/v1)"
+        raise bad_request(f"invalid continue token: continue key is not valid: {why}")
+    return place
 
 
 def check_list_options(*, resource_version: str, match: str, continue_token: str) -> None:
@@ -82,23 +88,25 @@ def check_list_options(*, resource_version: str, match: str, continue_token: str
     Raises:
         StatusError: 400 or 422, as a kube-apiserver.
     """
-    where = "resourceVersionMatch"
-    if match:
-        if not resource_version:
-            raise invalid_options(
-                "ListOptions", forbidden_field(where, f"{where} is forbidden unless resourceVersion is provided")
-            )
-        if continue_token:
-            raise invalid_options(
-                "ListOptions", forbidden_field(where, f"{where} is forbidden when continue is provided")
-            )
-        if match not in _MATCHES:
-            raise invalid_options("ListOptions", not_supported(where, match, ("Exact", "NotOlderThan", "")))
-        if match == "Exact" and resource_version == "0":
-            why = f'{where} "exact" is forbidden for resourceVersion "0"'
-            raise invalid_options("ListOptions", forbidden_field(where, why))
+    causes = _match_causes(resource_version, match, continue_token) if match else []
+    if causes:
+        raise invalid_options("ListOptions", *causes)
     if continue_token and resource_version not in {"", "0"}:
         raise bad_request("specifying resource version is not allowed when using continue")
+
+
+def _match_causes(resource_version: str, match: str, continue_token: str) -> list[Json]:
+    where = "resourceVersionMatch"
+    causes: list[Json] = []
+    if not resource_version:
+        causes.append(forbidden_field(where, f"{where} is forbidden unless resourceVersion is provided"))
+    if continue_token:
+        causes.append(forbidden_field(where, f"{where} is forbidden when continue is provided"))
+    if match not in _MATCHES:
+        causes.append(not_supported(where, match, (*_MATCHES, "")))
+    if match == "Exact" and resource_version == "0":
+        causes.append(forbidden_field(where, f'{where} "exact" is forbidden for resourceVersion "0"'))
+    return causes
 
 
 def read_revision(text: str, *, listing: bool = False) -> int:

@@ -23,6 +23,8 @@ def check_identity(resource: ResourceType, meta: Json, namespace: str, name: str
     """
     if resource.namespaced and meta.setdefault("namespace", namespace) != namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if not resource.namespaced:
+        meta.pop("namespace", None)
     if name is None:
         return
     given = meta.get("name")

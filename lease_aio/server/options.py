@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from lease_aio.server.negotiation import is_true
-from lease_aio.server.schema import as_list, as_object
+from lease_aio.server.schema import DecodeError, compile_struct
+from lease_aio.server.shapes import DELETE_OPTIONS
 from lease_aio.server.status import Json, bad_request, cause, invalid_options
 from lease_aio.server.validation import forbidden_field, not_supported, wrong
 
@@ -18,13 +19,19 @@ _FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 
 
 def read_query(query: str) -> Mapping[str, str]:
-    """The parameters of a query string; of a repeated one only the first counts."""
+    """The parameters of a query string; of a repeated one only the first counts, save for the list `dryRun`."""
     if not query:
         return _NOTHING
     found: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
+        if key == "dryRun" and key in found:
+            found[key] += f",{value}"
         found.setdefault(key, value)
     return found
+
+
+def _dry_run(query: Mapping[str, str]) -> list[str]:
+    return query["dryRun"].split(",") if "dryRun" in query else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +58,7 @@ def write_options(query: Mapping[str, str], kind: str) -> WriteOptions:
     """
     if not query:
         return _USUAL
-    causes = _dry_run_causes([query["dryRun"]] if query.get("dryRun") else []) + _manager_causes(query)
+    causes = _dry_run_causes(_dry_run(query)) + _manager_causes(query)
     validation = query.get("fieldValidation") or "Warn"
     if validation not in _FIELD_VALIDATION:
         causes.append(not_supported("fieldValidation", validation, _FIELD_VALIDATION))
@@ -59,7 +66,7 @@ def write_options(query: Mapping[str, str], kind: str) -> WriteOptions:
         causes.append(forbidden_field("force", "may not be specified for non-apply patch"))
     if causes:
         raise invalid_options(kind, *causes)
-    return WriteOptions(dry_run=bool(query.get("dryRun")), field_validation=validation)
+    return WriteOptions(dry_run="dryRun" in query, field_validation=validation)
 
 
 def _dry_run_causes(given: list[str]) -> list[Json]:
@@ -98,24 +105,27 @@ def delete_options(query: Mapping[str, str], body: object) -> DeleteOptions:
         StatusError: 400 for a body of another kind, 422 for options that contradict each other.
     """
     if body is None:
-        return _delete_options(query.get("propagationPolicy"), query.get("orphanDependents"), [query.get("dryRun")], {})
-    options = as_object(body)
-    if options is None or options.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise bad_request("the body of a delete must be DeleteOptions")
+        return _delete_options(query.get("propagationPolicy"), query.get("orphanDependents"), _dry_run(query), {})
+    try:
+        options: Json = _decode_delete(body, [])
+    except DecodeError as error:
+        raise bad_request(str(error)) from None
+    if options.get("kind", "DeleteOptions") != "DeleteOptions":
+        raise bad_request(f'no kind "{options["kind"]}" is understood as the body of a delete: send DeleteOptions')
     orphan = options.get("orphanDependents")
     return _delete_options(
         options.get("propagationPolicy"),
         None if orphan is None else str(orphan),
-        as_list(options.get("dryRun")) or [],
-        as_object(options.get("preconditions")) or {},
+        options.get("dryRun", []),
+        options.get("preconditions", {}),
     )
 
 
-def _delete_options(
-    policy: str | None, orphan: str | None, dry_run: list[str | None], preconditions: Json
-) -> DeleteOptions:
-    given = [one for one in dry_run if one]
-    causes = _dry_run_causes(given)
+_decode_delete = compile_struct(DELETE_OPTIONS)
+
+
+def _delete_options(policy: str | None, orphan: str | None, dry_run: list[str], preconditions: Json) -> DeleteOptions:
+    causes = _dry_run_causes(dry_run)
     if orphan is not None and policy is not None:
         causes.append(wrong("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set"))
     if policy is not None and policy not in _POLICIES[:3]:
@@ -126,7 +136,7 @@ def _delete_options(
         uid=preconditions.get("uid") or "",
         resource_version=preconditions.get("resourceVersion") or "",
         propagation_policy=policy or ("Orphan" if is_true(orphan) else ""),
-        dry_run=bool(given),
+        dry_run=bool(dry_run),
     )
 
 
@@ -148,19 +158,43 @@ def watch_options(query: Mapping[str, str]) -> WatchOptions:
     initial = query.get("sendInitialEvents")
     match = query.get("resourceVersionMatch", "")
     where = "resourceVersionMatch"
+    causes: list[Json] = []
     if initial is None and match:
-        why = f"{where} is forbidden for watch unless sendInitialEvents is provided"
-        raise invalid_options("ListOptions", forbidden_field(where, why))
-    if initial is not None and not match:
-        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        raise invalid_options("ListOptions", forbidden_field(where, why))
+        causes.append(forbidden_field(where, f"{where} is forbidden for watch unless sendInitialEvents is provided"))
     if initial is not None and match != "NotOlderThan":
-        raise invalid_options("ListOptions", not_supported(where, match, ("NotOlderThan",)))
+        why = f"sendInitialEvents requires setting {where} to NotOlderThan"
+        causes.append(forbidden_field(where, why))
+        causes += [not_supported(where, match, ("NotOlderThan",))] if match else []
+    if query.get("continue"):
+        causes.append(forbidden_field(where, f"{where} is forbidden when continue is provided"))
+    if causes:
+        raise invalid_options("ListOptions", *causes)
     return WatchOptions(
         send_initial_events=None if initial is None else is_true(initial),
         bookmarks=is_true(query.get("allowWatchBookmarks")),
         timeout_s=whole_number(query, "timeoutSeconds") or None,
     )
+
+
+def forbid_initial_events(query: Mapping[str, str]) -> None:
+    """Refuse on a list what only a watch can do.
+
+    Raises:
+        StatusError: 422.
+    """
+    if "sendInitialEvents" in query:
+        why = forbidden_field("sendInitialEvents", "sendInitialEvents is forbidden for list")
+        raise invalid_options("ListOptions", why)
+
+
+def check_numbers(query: Mapping[str, str]) -> None:
+    """Refuse numeric parameters that are none, whether this request uses them or not.
+
+    Raises:
+        StatusError: 400.
+    """
+    for name in ("limit", "timeoutSeconds"):
+        whole_number(query, name)
 
 
 def whole_number(query: Mapping[str, str], name: str) -> int:

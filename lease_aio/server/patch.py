@@ -6,13 +6,16 @@ the object (compare-and-swap, immutable fields, validation) is decided by the st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from lease_aio.server.schema import Many, Struct, as_list, as_object, json_type
-from lease_aio.server.status import Json, StatusError, bad_request, rejected_patch
+from lease_aio.server.status import Json, StatusError, bad_request, internal, rejected_patch
+from lease_aio.server.validation import dumps
 
 _MAX_OPERATIONS = 10_000
 _DIRECTIVE = "$patch"
@@ -40,33 +43,49 @@ class Patch:
         """The patched value.
 
         Raises:
-            StatusError: 400 for a malformed patch, 413 for too many operations, 422 for an operation that
-                fails.
+            StatusError: 400 for a malformed patch, 413 for too many operations, 422 for an operation that fails.
         """
         if self.kind is PatchKind.JSON:
             return _json_patch(target, self.body)
-        if as_object(self.body) is None:
-            raise _undecodable(self.body, "map[string]interface {}")
         if self.kind is PatchKind.MERGE:
+            if self.body is None:
+                raise bad_request("Invalid JSON Patch")
+            if as_object(self.body) is None:
+                raise bad_request(f"error decoding patch: {_unmarshal(self.body, _OBJECT)}")
             return merge(target, self.body)
-        return strategic_merge(target, self.body, schema)
+        if self.body is not None and as_object(self.body) is None:
+            raise bad_request(_unmarshal(self.body, _OBJECT))
+        # What a strategic merge says about kind and version is ignored.
+        merged = strategic_merge(target, self.body, schema)
+        return {**merged, "kind": target["kind"], "apiVersion": target["apiVersion"]}
+
+    def shown(self, patched: Any) -> str:
+        """What an error message shows of a patch whose result is bad: the patch if it is strategic, else the result."""
+        return _go_text(self.body) if self.kind is PatchKind.STRATEGIC else dumps(patched)
 
 
-def _undecodable(body: Any, wanted: str) -> StatusError:
-    return bad_request(f"error decoding patch: json: cannot unmarshal {json_type(body)} into Go value of type {wanted}")
+_OBJECT = "map[string]interface {}"
+_OPERATION = "handlers.jsonPatchOp"
+
+
+def _unmarshal(body: Any, wanted: str) -> str:
+    return f"json: cannot unmarshal {json_type(body)} into Go value of type {wanted}"
 
 
 def _json_patch(target: Json, body: Any) -> Any:
-    operations = as_list(body)
+    operations = as_list([] if body is None else body)
     if operations is None:
-        raise _undecodable(body, "jsonpatch.Patch")
+        raise bad_request(f"error decoding patch: {_unmarshal(body, f'[]{_OPERATION}')}")
+    for operation in operations:
+        if as_object(operation) is None:
+            raise bad_request(f"error decoding patch: {_unmarshal(operation, _OPERATION)}")
     if len(operations) > _MAX_OPERATIONS:
         message = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
         raise StatusError(413, "RequestEntityTooLarge", message)
     return _json_patcher()(target, operations)
 
 
-def _json_patcher() -> Callable[[Json, list[Any]], Any]:
+def _json_patcher() -> Callable[[Json, list[Json]], Any]:
     try:
         import jsonpatch  # noqa: PLC0415  # an extra: only who sends JSON patches needs it
         import jsonpointer  # noqa: PLC0415
@@ -74,12 +93,19 @@ def _json_patcher() -> Callable[[Json, list[Any]], Any]:
         message = "JSON patch needs the package jsonpatch: install lease-aio[server]"
         raise StatusError(501, "NotImplemented", message) from error
 
-    def apply(target: Json, operations: list[Any]) -> Any:
+    def one(value: Any, operation: Json) -> Any:
         try:
-            return jsonpatch.apply_patch(target, operations)
-        except (jsonpatch.InvalidJsonPatch, TypeError, AttributeError) as error:
-            raise bad_request(str(error)) from None
-        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
+            return jsonpatch.apply_patch(value, [operation], in_place=True)
+        except jsonpatch.JsonPatchConflict:
+            if operation.get("op") != "replace":
+                raise
+            # A kube-apiserver replaces what is not there.
+            return jsonpatch.apply_patch(value, [{**operation, "op": "add"}], in_place=True)
+
+    def apply(target: Json, operations: list[Json]) -> Any:
+        try:
+            return functools.reduce(one, operations, copy.deepcopy(target))
+        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, AttributeError, KeyError):
             raise rejected_patch() from None
 
     return apply
@@ -115,7 +141,7 @@ def strategic_merge(target: Any, patch: Any, schema: Struct) -> Json:
     if directive == "delete":
         return {}
     if directive != "merge":
-        raise bad_request(f"Unknown patch type found: {directive}")
+        raise internal(f"unknown patch type: {directive} in map: {_go_text(patch)}")
     result = dict(as_object(target) or {})
     retained = as_list(changes.pop(_RETAIN, None))
     if retained is not None:
@@ -125,7 +151,8 @@ def strategic_merge(target: Any, patch: Any, schema: Struct) -> Json:
         _merge_key(result, key, value, fields)
     for key, value in changes.items():
         if key.startswith(_ORDER):
-            _reorder(result, key.removeprefix(_ORDER), value, fields)
+            name = key.removeprefix(_ORDER)
+            _reorder(result, name, value, fields, as_list((as_object(target) or {}).get(name)) or [])
     return result
 
 
@@ -155,19 +182,19 @@ def _merge_lists(current: list[Any], changes: list[Any], kind: object) -> list[A
     if not isinstance(kind, Many) or not (kind.as_set or kind.merge_key):
         return changes
     if kind.as_set:
-        return list(dict.fromkeys([*current, *changes]))
+        return _interleaved([*current, *changes], changes, current, kind)
     if any(_directive(item) == "replace" for item in changes):
         return [item for item in changes if _directive(item) != "replace"]
-    return _merge_by_key(current, changes, kind)
+    return _interleaved(_merge_by_key(current, changes, kind), changes, current, kind)
 
 
 def _merge_by_key(current: list[Any], changes: list[Any], kind: Many) -> list[Any]:
     item_schema = kind.item if isinstance(kind.item, Struct) else _UNKNOWN
-    merged: dict[Any, Any] = {item.get(kind.merge_key): item for item in current}
+    merged: dict[Any, Any] = {_identity(item, kind): item for item in current}
     for change in changes:
         entry = as_object(change)
         if entry is None or kind.merge_key not in entry:
-            raise bad_request(f"map: {change} does not contain declared merge key: {kind.merge_key}")
+            raise internal(f"map: {_go_text(change)} does not contain declared merge key: {kind.merge_key}")
         key = entry[kind.merge_key]
         if _directive(entry) == "delete":
             merged.pop(key, None)
@@ -176,20 +203,45 @@ def _merge_by_key(current: list[Any], changes: list[Any], kind: Many) -> list[An
     return list(merged.values())
 
 
+def _reorder(result: Json, name: str, order: Any, fields: dict[str, Any], current: list[Any]) -> None:
+    kind, items, wanted = fields.get(name), as_list(result.get(name)), as_list(order)
+    if items is not None and wanted is not None and isinstance(kind, Many):
+        result[name] = _interleaved(items, wanted, current, kind)
+
+
+def _interleaved(items: list[Any], order: Sequence[Any], server: Sequence[Any], kind: Many) -> list[Any]:
+    """Items that an order names come in that order; the others keep their place before those that they preceded."""
+    named = _places(order, kind)
+    before = _places(server, kind)
+    by_key = {_identity(item, kind): item for item in items}
+    ordered = sorted((key for key in by_key if key in named), key=lambda key: named[key])
+    others = [key for key in by_key if key not in named]
+    result: list[Any] = []
+    while ordered and others:
+        known = ordered[0] in before and others[0] in before
+        take = others if known and before[others[0]] < before[ordered[0]] else ordered
+        result.append(by_key[take.pop(0)])
+    return result + [by_key[key] for key in (*ordered, *others)]
+
+
+def _places(items: Sequence[Any], kind: Many) -> dict[Any, int]:
+    return {_identity(item, kind): at for at, item in enumerate(items)}
+
+
+def _identity(item: Any, kind: Many) -> Any:
+    entry = as_object(item)
+    return entry.get(kind.merge_key) if kind.merge_key and entry is not None else item
+
+
 def _directive(item: object) -> str:
     entry = as_object(item)
     return str(entry.get(_DIRECTIVE, "")) if entry is not None else ""
 
 
-def _reorder(result: Json, name: str, order: Any, fields: dict[str, Any]) -> None:
-    kind, items, wanted = fields.get(name), as_list(result.get(name)), as_list(order)
-    if items is None or wanted is None or not isinstance(kind, Many):
-        return
-
-    def identity(item: Any) -> Any:
-        entry = as_object(item)
-        return entry.get(kind.merge_key) if kind.merge_key and entry is not None else item
-
-    places = {identity(item): at for at, item in enumerate(wanted)}
-    # Stable: entries that the order does not name stay behind those that it names.
-    result[name] = sorted(items, key=lambda item: places.get(identity(item), len(places)))
+def _go_text(value: Any) -> str:
+    """A value as Go prints it."""
+    entry = as_object(value)
+    if entry is not None:
+        return f"map[{' '.join(f'{key}:{_go_text(entry[key])}' for key in sorted(entry))}]"
+    items = as_list(value)
+    return f"[{' '.join(_go_text(item) for item in items)}]" if items is not None else str(value)

@@ -212,8 +212,9 @@ NAMESPACES = ResourceType(
     verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection"),
     unconditional_update=True,
     has_status=True,
-    field_labels={"status.phase": ("status", "phase"), "name": ("metadata", "name")},
+    field_labels={"status.phase": ("status", "phase")},
     name_rule=validation.label_name,
+    validate=validation.namespace,
     prepare=_prepare_namespace,
     prepare_status=_keep_spec,
 )

@@ -146,11 +146,8 @@ class Front:
         self._allow(call, "list")
         form = self._form(call, _MANY)
         query = call.query
-        if "sendInitialEvents" in query:
-            why = status.cause(
-                "FieldValueForbidden", "Forbidden: sendInitialEvents is forbidden for list", "sendInitialEvents"
-            )
-            raise status.invalid_options("ListOptions", why)
+        options.check_numbers(query)
+        options.forbid_initial_events(query)
         page = self._store.list(
             call.route.resource,
             call.route.namespace,
@@ -217,7 +214,9 @@ class Front:
             now=self._now(),
             subresource=route.subresource,
             dry_run=chosen.dry_run,
-            on_unknown=_on_unknown(chosen.field_validation, call, bodies.duplicates(data), _strict_patch),
+            on_unknown=_on_unknown(
+                chosen.field_validation, call, bodies.duplicates(data) if data.strip() else [], _strict_patch
+            ),
         )
         return Answer(body=self._shown(call, obj, form), warnings=call.warnings, content_type=form.media_type)
 
@@ -267,6 +266,7 @@ class Front:
         self._allow(call, "watch")
         form = negotiation.choose(call.request.headers.get("Accept", ""), allowed=_WATCHED, stream=True)
         table.check_include(call.query.get("includeObject", ""))
+        options.check_numbers(call.query)
         chosen = options.watch_options(call.query)
         opened = self._open(call, chosen)
         response = web.StreamResponse(headers=_headers())
@@ -532,8 +532,8 @@ def _on_unknown(
 def _readable_patch(data: bytes) -> Any:
     try:
         return bodies.read(data)
-    except StatusError as error:
-        raise status.bad_request(f"invalid JSON patch: {error.message}") from None
+    except StatusError:
+        raise status.bad_request("invalid JSON patch") from None
 
 
 def _strict_patch(problems: Sequence[str]) -> StatusError:

@@ -43,15 +43,15 @@ class Router:
             StatusError: 404, when the group-version is served but has no such resource.
         """
         parts = raw_path.strip("/").split("/")
-        if parts[0] == "apis" and len(parts) > 3:
+        if parts[0] == "apis" and len(parts) > 2 and parts[1] in self._groups:
             group_version, rest = f"{parts[1]}/{parts[2]}", parts[3:]
-        elif parts[0] == "api" and len(parts) > 1 and (len(parts) > 2 or parts[1] not in self._served):
+        elif parts[0] == "api" and len(parts) > 1:
             group_version, rest = parts[1], parts[2:]
         else:
             return None
         if group_version not in self._served:
-            if parts[0] == "api":
-                raise unknown_route()
+            raise unknown_route()
+        if not rest:
             return None
         return self._route(group_version, [unquote(part) for part in rest] if "%" in raw_path else rest)
 

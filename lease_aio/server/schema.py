@@ -127,7 +127,11 @@ def _unknown_field(result: Json, key: str, raw: Any, prefix: str, unknown: list[
 
 
 def _zero(kind: Scalar | Struct | Many) -> Callable[[], Any]:
-    return dict if isinstance(kind, Struct) else str
+    if isinstance(kind, Struct):
+        decoder = compile_struct(kind)
+        return lambda: decoder({}, [])
+    zeros = {Scalar.STRING: "", Scalar.INT32: 0, Scalar.INT64: 0}
+    return lambda: zeros.get(kind) if isinstance(kind, Scalar) else None
 
 
 def _compile(kind: Scalar | Struct | Many, owner: str, path: str) -> Decoder:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lease_aio.server.resources import ResourceType
 
 _TOKEN = re.compile(r"\s*(?:(?P<sign>==|!=|[=!<>,()])|(?P<word>[^\s=!<>,()]+))")
+_FIELD_TERM = re.compile(r"(?:[^,\\]|\\.)+")
 _OPERATORS = ("in", "notin", "=", "==", "!=", "gt", "lt")
 
 
@@ -189,8 +190,6 @@ class _LabelParser:
                 expect_value = False
             else:
                 raise _unparsable(f"found '{token}', expected: ',' or ')'")
-        if not values:
-            raise _unparsable("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty")
         return frozenset(values | {""}) if expect_value else frozenset(values)
 
 
@@ -213,26 +212,30 @@ def _check(text: str, problems: list[str], *, key: str = "") -> None:
 
 def parse_fields(resource: ResourceType, text: str) -> tuple[FieldTerm, ...]:
     """Parse a field selector: terms `k=v`, `k==v`, `k!=v`, joined by commas."""
-    return tuple(_field_term(resource, part, text) for part in text.split(",") if part.strip())
+    # A comma, an equals sign or a backslash in a value is escaped by a backslash.
+    parts = (found for found in _FIELD_TERM.findall(text) if found not in {"", "="})
+    return tuple(_field_term(resource, part, text) for part in parts)
 
 
 def _field_term(resource: ResourceType, part: str, text: str) -> FieldTerm:
-    found = re.fullmatch(r"\s*([^=!]*?)\s*(!=|==|=)(.*)", part)
+    found = re.fullmatch(r"([^=!]*)(!=|==|=)(.*)", part)
     if found is None:
         raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
     label, operator, value = found.groups()
     path = _paths(resource).get(label)
     if path is None:
         raise bad_request(_unknown_label(resource, label))
-    return FieldTerm(label, path, value.strip(), operator != "!=")
+    return FieldTerm(label, path, re.sub(r"\\([\\,=])", r"\1", value), operator != "!=")
 
 
 def _paths(resource: ResourceType) -> dict[str, tuple[str, ...]]:
-    always = {"metadata.name": ("metadata", "name"), "metadata.namespace": ("metadata", "namespace")}
+    always = {"metadata.name": ("metadata", "name")}
+    if resource.namespaced:
+        always["metadata.namespace"] = ("metadata", "namespace")
     return {**always, **resource.field_labels}
 
 
 def _unknown_label(resource: ResourceType, label: str) -> str:
-    if resource.field_labels:
+    if not resource.namespaced:
         return f"field label not supported: {label}"
     return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -130,8 +130,13 @@ NODE_CONDITION = Struct(
     fields=(
         Field(name="type", type=Scalar.STRING, empty=Empty.WRITTEN, about="For example Ready."),
         Field(name="status", type=Scalar.STRING, empty=Empty.WRITTEN, about="True, False or Unknown."),
-        Field(name="lastHeartbeatTime", type=Scalar.TIME, about="When the condition was last reported."),
-        Field(name="lastTransitionTime", type=Scalar.TIME, about="When the status last changed."),
+        Field(
+            name="lastHeartbeatTime",
+            type=Scalar.TIME,
+            empty=Empty.WRITTEN,
+            about="When the condition was last reported.",
+        ),
+        Field(name="lastTransitionTime", type=Scalar.TIME, empty=Empty.WRITTEN, about="When the status last changed."),
         Field(name="reason", type=Scalar.STRING, about="Machine-readable reason."),
         Field(name="message", type=Scalar.STRING, about="Reason in words."),
     ),
@@ -166,7 +171,40 @@ NODE_SPEC = Struct(
     fields=(
         Field(name="providerID", type=Scalar.STRING, about="Identity of the machine at its provider."),
         Field(name="unschedulable", type=Scalar.BOOLEAN, about="Whether new pods stay away."),
-        Field(name="taints", type=Many(item=TAINT, merge_key="key"), about="The taints of the node."),
+        Field(name="taints", type=Many(item=TAINT), about="The taints of the node."),
+    ),
+)
+
+_ENDPOINT = Struct(
+    name="DaemonEndpoint",
+    about="Where a daemon of the node listens.",
+    fields=(Field(name="Port", type=Scalar.INT32, empty=Empty.WRITTEN, about="Port number."),),
+)
+
+_ENDPOINTS = Struct(
+    name="NodeDaemonEndpoints",
+    about="Where the daemons of the node listen.",
+    fields=(Field(name="kubeletEndpoint", type=_ENDPOINT, empty=Empty.WRITTEN, about="The kubelet."),),
+)
+
+_NODE_INFO = Struct(
+    name="NodeSystemInfo",
+    about="The machine and its software.",
+    open=True,
+    fields=tuple(
+        Field(name=name, type=Scalar.STRING, empty=Empty.WRITTEN, about=about)
+        for name, about in (
+            ("machineID", "Identity of the machine in its cluster."),
+            ("systemUUID", "Identity of the hardware."),
+            ("bootID", "Changes with every boot."),
+            ("kernelVersion", "Version of the kernel."),
+            ("osImage", "Name of the operating system."),
+            ("containerRuntimeVersion", "Container runtime and its version."),
+            ("kubeletVersion", "Version of the kubelet."),
+            ("kubeProxyVersion", "No longer used."),
+            ("operatingSystem", "For example linux."),
+            ("architecture", "For example amd64."),
+        )
     ),
 )
 
@@ -176,6 +214,8 @@ NODE_STATUS = Struct(
     open=True,
     fields=(
         Field(name="conditions", type=Many(item=NODE_CONDITION, merge_key="type"), about="Observed conditions."),
+        Field(name="daemonEndpoints", type=_ENDPOINTS, empty=Empty.WRITTEN, about="Where its daemons listen."),
+        Field(name="nodeInfo", type=_NODE_INFO, empty=Empty.WRITTEN, about="The machine and its software."),
         Field(name="addresses", type=Many(item=NODE_ADDRESS, merge_key="type"), about="Addresses of the node."),
     ),
 )
@@ -219,3 +259,24 @@ LEASE_CANDIDATE = top_level(
 )
 NODE = top_level("Node", "A machine of the cluster.", part("spec", NODE_SPEC), part("status", NODE_STATUS))
 NAMESPACE = top_level("Namespace", "A scope for names.", part("spec", NAMESPACE_SPEC), part("status", NAMESPACE_STATUS))
+
+DELETE_OPTIONS = Struct(
+    name="DeleteOptions",
+    about="How an object is to be deleted.",
+    fields=(
+        Field(name="kind", type=Scalar.STRING),
+        Field(name="apiVersion", type=Scalar.STRING),
+        Field(name="gracePeriodSeconds", type=Scalar.INT64, empty=Empty.KEPT),
+        Field(
+            name="preconditions",
+            type=Struct(
+                name="Preconditions",
+                about="What must be true of the object.",
+                fields=(Field(name="uid", type=Scalar.STRING), Field(name="resourceVersion", type=Scalar.STRING)),
+            ),
+        ),
+        Field(name="orphanDependents", type=Scalar.BOOLEAN, empty=Empty.KEPT),
+        Field(name="propagationPolicy", type=Scalar.STRING, empty=Empty.KEPT),
+        Field(name="dryRun", type=Many(item=Scalar.STRING)),
+    ),
+)

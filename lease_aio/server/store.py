@@ -335,7 +335,7 @@ class Store:
         try:
             new = _decode(resource, patched, on_unknown)
         except StatusError as error:
-            wrong = validation.wrong("patch", validation.dumps(patched), error.message)
+            wrong = validation.wrong("patch", patch.shown(patched), error.message)
             raise status.invalid("", "", {}, [wrong]) from None
         metadata.check_identity(resource, new["metadata"], namespace, name)
         return self._update(resource, current, new, subresource=subresource, dry_run=dry_run)
@@ -447,7 +447,7 @@ class Store:
         obj["metadata"] = metadata.for_create(meta, uid=self._new_uid(), created=format_time(now))
         resource.prepare(obj, None)
         self._validate_new(resource, obj)
-        if version not in {"", "0"} and not versioned:
+        if version.isascii() and version.isdigit() and int(version) and not versioned:
             raise status.internal("resourceVersion should not be set on objects to be created")
         self._check_free(resource, table, obj["metadata"])
         if dry_run:
@@ -576,7 +576,7 @@ class Store:
 
     def _validate_new(self, resource: ResourceType, obj: Json) -> None:
         meta = obj["metadata"]
-        causes = validation.metadata_on_create(meta, resource.name_rule, namespaced=resource.namespaced)
+        causes = validation.metadata_on_create(meta, resource.name_rule)
         causes += resource.validate(obj, None)
         if causes:
             raise status.invalid_object(resource, meta.get("name", ""), causes)

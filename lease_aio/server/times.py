@@ -37,7 +37,7 @@ def read_micro_time(text: str) -> str | None:
             `2006-01-02T15:04:05.000000Z07:00`.
     """
     if _MICRO.fullmatch(text) is None:
-        text = _with_full_hour(text)
+        text = _as_go_reads(text)
         if _MICRO.fullmatch(text) is None:
             raise ValueError(_complaint(text, _MICRO_LAYOUT, _MICRO_ELEMENTS))
     moment = _moment(text)
@@ -77,9 +77,10 @@ def epoch_seconds(text: str) -> int:
     return _microseconds(datetime.fromisoformat(text)) // 1_000_000
 
 
-def _with_full_hour(text: str) -> str:
-    """Go takes an hour of one digit."""
-    return re.sub(r"T(\d):", r"T0\1:", text, count=1, flags=re.ASCII)
+def _as_go_reads(text: str) -> str:
+    """Go takes an hour of one digit, and a comma before the fraction."""
+    text = re.sub(r"T(\d):", r"T0\1:", text, count=1, flags=re.ASCII)
+    return re.sub(r",(?=\d{6})", ".", text, count=1, flags=re.ASCII)
 
 
 def _microseconds(moment: datetime) -> int:

@@ -147,37 +147,30 @@ def label_value(value: str) -> list[str]:
 # --- metadata -----------------------------------------------------------------------------------------------
 
 
-def metadata_on_create(meta: Json, rule: NameRule, *, namespaced: bool) -> list[Json]:
+def metadata_on_create(meta: Json, rule: NameRule) -> list[Json]:
     """Causes for the metadata of a new object."""
     causes: list[Json] = []
     name, prefix = meta.get("name", ""), meta.get("generateName", "")
-    if prefix:
+    if prefix and (not name or rule(name)):
         masked = f"{prefix[:-1]}a" if prefix.endswith("-") else prefix
         causes += [wrong("metadata.generateName", prefix, why) for why in rule(masked)]
     if not name:
         causes.append(required("metadata.name", "name or generateName is required"))
     else:
         causes += [wrong("metadata.name", name, why) for why in rule(name)]
-    if not namespaced and meta.get("namespace"):
-        causes.append(forbidden_field("metadata.namespace", "not allowed on this type"))
+    if meta.get("generation", 0) < 0:
+        causes.append(wrong("metadata.generation", meta["generation"], "must be greater than or equal to 0"))
     return causes + _maps_and_owners(meta) + _finalizers(meta)
 
 
 def metadata_on_update(meta: Json, old: Json) -> list[Json]:
-    """Causes for changed metadata of an existing object.
-
-    Rules that both the general and the resource's own validation check appear twice, as a kube-apiserver
-    reports them.
-    """
+    """Causes for changed metadata of an existing object."""
     causes: list[Json] = []
-    changed = any([meta.get(key) is not old.get(key) for key in _CHECKED])  # noqa: C419  # a generator is slower
-    if changed:
+    if any([meta.get(key) is not old.get(key) for key in _CHECKED]):  # noqa: C419  # a generator is slower
         causes += _maps_and_owners(meta) + _finalizers(meta)
     for key in ("uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
         if meta.get(key) != old.get(key):
             causes.append(wrong(f"metadata.{key}", meta.get(key), "field is immutable"))
-    if changed:
-        causes += _maps_and_owners(meta)
     if old.get("deletionTimestamp"):
         causes += _new_finalizers(meta, old)
     return causes
@@ -223,6 +216,7 @@ def _owner_references(meta: Json) -> list[Json]:
         where = f"metadata.ownerReferences[{at}]"
         keys = ("apiVersion", "kind", "name", "uid")
         causes += [required(f"{where}.{key}", "must not be empty") for key in keys if not owner[key]]
+        causes += _owner_kind(owner, where)
         if owner.get("controller"):
             if controller:
                 both = f"{controller} and {owner['kind']}/{owner['name']}"
@@ -230,6 +224,14 @@ def _owner_references(meta: Json) -> list[Json]:
                 causes.append(wrong("metadata.ownerReferences", meta["ownerReferences"], why))
             controller = f"{owner['kind']}/{owner['name']}"
     return causes
+
+
+def _owner_kind(owner: Json, where: str) -> list[Json]:
+    if owner["apiVersion"].count("/") > 1:
+        return [wrong(f"{where}.apiVersion", owner["apiVersion"], "must be <group>/<version> or <version>")]
+    if (owner["apiVersion"], owner["kind"]) == ("v1", "Event"):
+        return [wrong(where, owner, "/v1, Kind=Event is disallowed from being an owner")]
+    return []
 
 
 def _finalizers(meta: Json) -> list[Json]:
@@ -301,6 +303,18 @@ def _version(text: str) -> tuple[int, ...]:
     found = _SEMVER.match(text)
     assert found is not None
     return tuple(int(part) for part in found.groups())
+
+
+def namespace(new: Json, _old: Json | None) -> list[Json]:
+    """Causes for the phase of a Namespace."""
+    phase = new["status"].get("phase", "")
+    if new["metadata"].get("deletionTimestamp"):
+        if phase != "Terminating":
+            why = "may only be 'Terminating' if `deletionTimestamp` is not empty"
+            return [wrong("status.Phase", phase, why)]
+    elif phase != "Active":
+        return [wrong("status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")]
+    return []
 
 
 def nothing(_new: Json, _old: Json | None) -> list[Json]:
