@@ -10,8 +10,11 @@ from typing import Annotated
 import typer
 
 from lease_aio.cli.connection import Connection, Opened, opened
+from lease_aio.cli.demo.plan import plan_for
+from lease_aio.cli.demo.run import run_demo
 from lease_aio.cli.exits import exit_codes_text
 from lease_aio.cli.fleet import FleetOptions, run_fleet
+from lease_aio.cli.identity import list_identities, publish
 from lease_aio.cli.lead import LeadOptions, lead, lead_timing
 from lease_aio.cli.options import Context, Embedded, Json, Kubeconfig, Namespace, Verbose
 from lease_aio.cli.output import Output
@@ -28,6 +31,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+identity_app = typer.Typer(help="API server identities in kube-system.", no_args_is_help=True)
+app.add_typer(identity_app, name="identity")
 
 
 def connection(kubeconfig: Path | None, context: str | None, namespace: str | None, *, embedded: bool) -> Connection:
@@ -57,6 +62,34 @@ def run_connected(
             return await work(session, output)
 
     execute(run, output, verbose=verbose)
+
+
+@app.command("demo")
+def demo_command(
+    *,
+    seconds: Annotated[float, typer.Option(help="How long; the timings are scaled to fit.")] = 30.0,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Namespace = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Watch elections, 1,000 node heartbeats and API server identities on one client, one loop, one scheduler.
+
+    Runs on an embedded API server, over HTTP on loopback; with --kubeconfig or --context on that cluster, where it
+    deletes in the end what it created. One leader crashes, one resigns, 50 nodes fall silent. The report at the end is
+    checked against what the server stored; where they differ, the exit code is 1.
+
+    With --json: events demo, started, crashed, restarted, resigned, handover, silenced, progress, report.
+    """
+    embedded = kubeconfig is None and context is None
+
+    async def run(session: Opened, output: Output) -> int:
+        return await run_demo(session, plan_for(seconds), output)
+
+    run_connected(
+        lambda: connection(kubeconfig, context, namespace, embedded=embedded), run, json=json, verbose=verbose
+    )
 
 
 @app.command("serve")
@@ -164,5 +197,40 @@ def fleet_command(
             lease_duration_s=lease_duration,
         )
         return await run_fleet(session.leases, options, output)
+
+    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), run, json=json, verbose=verbose)
+
+
+@identity_app.command("publish")
+def identity_publish_command(
+    *,
+    hostname: Annotated[str | None, typer.Option(help="Of which host; else this one's name.")] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    embedded: Embedded = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Publish an API server's identity until stopped, and withdraw it then. Events: published, withdrawing."""
+
+    async def run(session: Opened, output: Output) -> int:
+        return await publish(session.leases, output, hostname=hostname)
+
+    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), run, json=json, verbose=verbose)
+
+
+@identity_app.command("list")
+def identity_list_command(
+    *,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    embedded: Embedded = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """List API server identities, and how fresh each is. With --json: one event identity for each."""
+
+    async def run(session: Opened, output: Output) -> int:
+        return await list_identities(session.leases, output)
 
     run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), run, json=json, verbose=verbose)

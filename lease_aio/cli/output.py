@@ -33,7 +33,7 @@ class Output:
         self._stream = sys.stdout if stream is None else stream
         self._errors = sys.stderr if errors is None else errors
         self._wall = wall
-        self.console = Console(file=self._stream, highlight=False, soft_wrap=True)
+        self.console = Console(file=self._stream, highlight=False)
 
     @property
     def live(self) -> bool:
@@ -51,7 +51,7 @@ class Output:
     def show(self, renderable: RenderableType) -> None:
         """Say something to people alone, with colours where there is a terminal."""
         if not self.json:
-            self.console.print(renderable)
+            self.console.print(renderable, soft_wrap=not self.console.is_terminal)
 
     def note(self, text: str) -> None:
         """Say on standard error what is no result."""
