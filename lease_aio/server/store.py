@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import random
 import uuid
-from bisect import bisect_left, bisect_right, insort
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from lease_aio.server import listing, metadata, status, validation
-from lease_aio.server.history import INITIAL_EVENTS_END, Change, History, Watch, at_revision
+from lease_aio.server import listing, metadata, preconditions, status, validation
+from lease_aio.server.history import INITIAL_EVENTS_END, Watch, at_revision
 from lease_aio.server.listing import Page, Place
 from lease_aio.server.patch import Patch
 from lease_aio.server.resources import (
@@ -28,7 +26,8 @@ from lease_aio.server.resources import (
     STANDARD_NAMESPACES,
     ResourceType,
 )
-from lease_aio.server.selectors import Selector, parse_selector
+from lease_aio.server.selectors import parse_selector
+from lease_aio.server.shelf import Shelf
 from lease_aio.server.status import Json, StatusError
 from lease_aio.server.times import format_time
 
@@ -37,7 +36,6 @@ OnUnknown: TypeAlias = Callable[[Sequence[str]], None]
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _NAME_TRIES = 8
-_SNAPSHOTS = 2
 _COLLECTED = frozenset({"orphan", "foregroundDeletion"})
 
 
@@ -47,38 +45,6 @@ def _random_suffix() -> str:
 
 def _new_uid() -> str:
     return str(uuid.uuid4())
-
-
-class _Table:
-    """The objects of one resource by key (`namespace/name`, or the bare name), their order, history and followers."""
-
-    def __init__(self, history_limit: int) -> None:
-        self.objects: dict[str, Json] = {}
-        self.keys: list[str] = []
-        self.history = History(history_limit)
-        self.watches: dict[tuple[str, str], list[Watch]] = {}
-        self.snapshots: OrderedDict[int, tuple[list[str], dict[str, Json]]] = OrderedDict()
-
-    def put(self, key: str, obj: Json) -> None:
-        if key not in self.objects:
-            insort(self.keys, key)
-        self.objects[key] = obj
-
-    def drop(self, key: str) -> None:
-        del self.objects[key]
-        del self.keys[bisect_left(self.keys, key)]
-
-    def keep_snapshot(self, revision: int, keys: list[str], objects: dict[str, Json]) -> None:
-        self.snapshots[revision] = (keys, objects)
-        while len(self.snapshots) > _SNAPSHOTS:
-            self.snapshots.popitem(last=False)
-
-    def release(self, watch: Watch) -> None:
-        followers = self.watches.get(watch.scope, [])
-        if watch in followers:
-            followers.remove(watch)
-        if not followers:
-            self.watches.pop(watch.scope, None)
 
 
 class Store:
@@ -104,12 +70,12 @@ class Store:
         new_suffix: Callable[[], str] = _random_suffix,
     ) -> None:
         self.resources = tuple(resources)
-        self._tables = {resource: _Table(history_limit) for resource in self.resources}
+        self._shelves = {resource: Shelf(resource, history_limit) for resource in self.resources}
         self._revision = 1
         self._watch_capacity = watch_capacity
         self._new_uid = new_uid
         self._new_suffix = new_suffix
-        if NAMESPACES in self._tables:
+        if NAMESPACES in self._shelves:
             for name in STANDARD_NAMESPACES:
                 self.create(NAMESPACES, "", {"metadata": {"name": name}}, now=now)
 
@@ -122,7 +88,8 @@ class Store:
 
     def find(self, resource: ResourceType, namespace: str, name: str) -> Json | None:
         """The stored object, or None."""
-        return self._tables[resource].objects.get(_key(resource, namespace, name))
+        shelf = self._shelves[resource]
+        return shelf.objects.get(shelf.key(namespace, name))
 
     def get(self, resource: ResourceType, namespace: str, name: str, *, resource_version: str = "") -> Json:
         """The stored object.
@@ -173,15 +140,15 @@ class Store:
         selector = parse_selector(resource, label_selector, field_selector)
         listing.check_list_options(resource_version=resource_version, match=match, continue_token=continue_token)
         wanted = listing.read_revision(resource_version, listing=True)
-        table = self._tables[resource]
+        shelf = self._shelves[resource]
         if continue_token:
-            place = self._resume(table, listing.read_token(continue_token))
-            return self._page(table, namespace, selector, limit, place)
+            place = self._resume(shelf, listing.read_token(continue_token))
+            return shelf.page(namespace, selector, limit, place)
         self._reached(wanted)
         exact = match == "Exact" or (wanted > 0 and limit > 0 and not match)
         revision = wanted if exact else self._revision
-        self._known(table, revision)
-        return self._page(table, namespace, selector, limit, Place(revision, ""))
+        shelf.check_known(revision)
+        return shelf.page(namespace, selector, limit, Place(revision, ""))
 
     def watch(
         self,
@@ -212,22 +179,22 @@ class Store:
         """
         selector = parse_selector(resource, label_selector, field_selector)
         wanted = listing.read_revision(resource_version)
-        table = self._tables[resource]
+        shelf = self._shelves[resource]
         initial = send_initial_events if send_initial_events is not None else wanted == 0
         after = self._revision if initial or wanted == 0 else wanted
-        scope = _scope(resource, namespace, selector)
+        scope = shelf.scope(namespace, selector)
         watch = Watch(
             scope=scope,
             selector=selector,
             after=after,
-            initial=self._current(table, scope, selector) if initial else (),
-            backlog=[one for one in table.history.since(after) if _in_scope(scope, one.key)],
+            initial=shelf.selected(scope, selector) if initial else (),
+            backlog=shelf.changes_since(after, scope),
             initial_end=self._initial_end(resource) if send_initial_events and bookmarks else None,
             bookmark=lambda revision: _bookmark(resource, revision),
-            release=table.release,
+            release=shelf.release,
             capacity=self._watch_capacity,
         )
-        table.watches.setdefault(scope, []).append(watch)
+        shelf.follow(watch)
         return watch
 
     # --- writing --------------------------------------------------------------------------------------------
@@ -294,12 +261,12 @@ class Store:
         new = _decode(resource, body, on_unknown)
         meta = new["metadata"]
         metadata.check_identity(resource, meta, namespace, name)
-        current = self._tables[resource].objects.get(_key(resource, namespace, name))
+        current = self.find(resource, namespace, name)
         if current is None:
             return self._create_on_update(resource, namespace, name, new, now=now, dry_run=dry_run)
         uid = meta.get("uid")
         if uid and uid != current["metadata"]["uid"]:
-            raise _uid_conflict(resource, namespace, name, uid, current["metadata"]["uid"])
+            raise preconditions.uid_conflict(resource, namespace, name, uid, current["metadata"]["uid"])
         return self._update(resource, current, new, subresource=subresource, dry_run=dry_run)
 
     def patch(
@@ -378,7 +345,7 @@ class Store:
         current = self.get(resource, namespace, name)
         if resource is NAMESPACES and name in PROTECTED_NAMESPACES:
             raise status.forbidden(resource, name, "this namespace may not be deleted")
-        _check_preconditions(resource, current, uid, resource_version)
+        preconditions.check_delete(resource, current, uid=uid, resource_version=resource_version)
         finalizers = list(current["metadata"].get("finalizers", ()))
         collected = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation_policy)
         if collected and collected not in finalizers:
@@ -431,9 +398,8 @@ class Store:
 
     def compact(self) -> None:
         """Forget the whole history, as etcd's compaction does: older versions are answered with 410."""
-        for table in self._tables.values():
-            table.history.compact(self._revision)
-            table.snapshots.clear()
+        for shelf in self._shelves.values():
+            shelf.compact(self._revision)
 
     # --- inside: writes -------------------------------------------------------------------------------------
 
@@ -442,18 +408,17 @@ class Store:
         if resource.namespaced:
             self._check_namespace(resource, meta["namespace"], meta.get("name", ""))
         version = meta.get("resourceVersion", "")
-        table = self._tables[resource]
-        self._generate_name(resource, table, meta)
+        self._generate_name(resource, meta)
         obj["metadata"] = metadata.for_create(meta, uid=self._new_uid(), created=format_time(now))
         resource.prepare(obj, None)
         self._validate_new(resource, obj)
         if version.isascii() and version.isdigit() and int(version) and not versioned:
             raise status.internal("resourceVersion should not be set on objects to be created")
-        self._check_free(resource, table, obj["metadata"])
+        self._check_free(resource, obj["metadata"])
         if dry_run:
             del obj["metadata"]["resourceVersion"]
             return obj
-        self._commit(resource, table, obj, None)
+        self._commit(resource, obj, None)
         return obj
 
     def _create_on_update(
@@ -461,14 +426,14 @@ class Store:
     ) -> Json:
         uid = new["metadata"].get("uid")
         if uid:
-            raise _uid_conflict(resource, namespace, name, uid, "")
+            raise preconditions.uid_conflict(resource, namespace, name, uid, "")
         if not resource.create_on_update:
             raise status.not_found(resource, name)
         return self._insert(resource, new, now=now, dry_run=dry_run, versioned=True)
 
     def _update(self, resource: ResourceType, current: Json, new: Json, *, subresource: str, dry_run: bool) -> Json:
         meta, old = new["metadata"], current["metadata"]
-        _check_version(resource, meta, old)
+        preconditions.check_version(resource, meta, old)
         new["metadata"] = metadata.for_update(meta, old)
         (resource.prepare_status if subresource == "status" else resource.prepare)(new, current)
         causes = validation.metadata_on_update(new["metadata"], old) + resource.validate(new, current)
@@ -480,13 +445,14 @@ class Store:
             return new
         if old.get("deletionTimestamp") and not new["metadata"].get("finalizers") and resource is not NAMESPACES:
             return self._remove(resource, current, last=new)
-        self._commit(resource, self._tables[resource], new, current)
+        self._commit(resource, new, current)
+        if resource is NAMESPACES:
+            self._finish_namespace(old["name"])
         return new
 
     def _begin_deletion(self, resource: ResourceType, current: Json, marked: Json, *, now: int) -> Json:
-        table = self._tables[resource]
         if marked != current:
-            self._commit(resource, table, marked, current)
+            self._commit(resource, marked, current)
         if resource is NAMESPACES:
             self._empty_namespace(marked["metadata"]["name"], now=now)
             return marked
@@ -495,42 +461,28 @@ class Store:
             self._remove(resource, marked)
         elif len(held) < len(marked["metadata"]["finalizers"]):
             released = {**marked, "metadata": {**marked["metadata"], "finalizers": held}}
-            self._commit(resource, table, released, marked)
+            self._commit(resource, released, marked)
         return marked
 
     def _remove(self, resource: ResourceType, current: Json, *, last: Json | None = None) -> Json:
-        table = self._tables[resource]
         obj = current if last is None else last
-        key = _key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         self._revision += 1
-        table.drop(key)
-        self._publish(table, Change(self._revision, key, None, obj))
+        self._shelves[resource].drop(self._revision, obj)
         if resource.namespaced:
             self._finish_namespace(obj["metadata"]["namespace"])
         return at_revision(obj, self._revision)
 
-    def _commit(self, resource: ResourceType, table: _Table, obj: Json, previous: Json | None) -> None:
-        meta = obj["metadata"]
+    def _commit(self, resource: ResourceType, obj: Json, previous: Json | None) -> None:
         self._revision += 1
-        meta["resourceVersion"] = str(self._revision)
-        key = f"{meta['namespace']}/{meta['name']}" if resource.namespaced else meta["name"]
-        table.put(key, obj)
-        self._publish(table, Change(self._revision, key, obj, previous))
-
-    def _publish(self, table: _Table, change: Change) -> None:
-        table.history.append(change)
-        if table.watches:
-            namespace, _, name = change.key.rpartition("/")
-            for scope in {("", ""), ("", name), (namespace, ""), (namespace, name)}:
-                for watch in tuple(table.watches.get(scope, ())):
-                    watch.offer(change)
+        obj["metadata"]["resourceVersion"] = str(self._revision)
+        self._shelves[resource].put(self._revision, obj, previous)
 
     # --- inside: namespaces ---------------------------------------------------------------------------------
 
     def _check_namespace(self, resource: ResourceType, namespace: str, name: str) -> None:
-        if NAMESPACES not in self._tables:
+        if NAMESPACES not in self._shelves:
             return
-        found = self._tables[NAMESPACES].objects.get(namespace)
+        found = self._shelves[NAMESPACES].objects.get(namespace)
         if found is None:
             raise status.not_found(NAMESPACES, namespace)
         if found["status"].get("phase") == "Terminating":
@@ -548,26 +500,26 @@ class Store:
 
     def _finish_namespace(self, namespace: str) -> None:
         """Remove a namespace that is being deleted as soon as nothing is left in it."""
-        if NAMESPACES not in self._tables:
+        if NAMESPACES not in self._shelves:
             return
-        found = self._tables[NAMESPACES].objects.get(namespace)
+        found = self._shelves[NAMESPACES].objects.get(namespace)
         if found is None or found["status"].get("phase") != "Terminating":
             return
-        contents = (self._tables[resource] for resource in self.resources if resource.namespaced)
-        if any(next(_keys_in(table.keys, (namespace, "")), None) for table in contents):
+        contents = (self._shelves[resource] for resource in self.resources if resource.namespaced)
+        if not all(shelf.is_empty(namespace) for shelf in contents):
             return
         if not found["metadata"].get("finalizers"):
             self._remove(NAMESPACES, found)
 
     # --- inside: new objects --------------------------------------------------------------------------------
 
-    def _generate_name(self, resource: ResourceType, table: _Table, meta: Json) -> None:
+    def _generate_name(self, resource: ResourceType, meta: Json) -> None:
         prefix = meta.get("generateName", "")
         if meta.get("name") or not prefix:
             return
         for _ in range(_NAME_TRIES):
             meta["name"] = metadata.generated_name(prefix, self._new_suffix())
-            if _key(resource, meta.get("namespace", ""), meta["name"]) not in table.objects:
+            if self.find(resource, meta.get("namespace", ""), meta["name"]) is None:
                 return
         suffix = ", the server was not able to generate a unique name for the object"
         taken = status.already_exists(resource, meta["name"], suffix=suffix)
@@ -581,8 +533,8 @@ class Store:
         if causes:
             raise status.invalid_object(resource, meta.get("name", ""), causes)
 
-    def _check_free(self, resource: ResourceType, table: _Table, meta: Json) -> None:
-        existing = table.objects.get(_key(resource, meta.get("namespace", ""), meta["name"]))
+    def _check_free(self, resource: ResourceType, meta: Json) -> None:
+        existing = self.find(resource, meta.get("namespace", ""), meta["name"])
         if existing is not None:
             ending = "object is being deleted: " if existing["metadata"].get("deletionTimestamp") else ""
             raise status.already_exists(resource, meta["name"], prefix=ending)
@@ -593,103 +545,19 @@ class Store:
         if wanted > self._revision:
             raise status.version_too_large(wanted, self._revision)
 
-    def _known(self, table: _Table, revision: int) -> None:
-        if revision < table.history.floor and revision not in table.snapshots:
-            raise status.expired(listing.LIST_TOO_OLD)
-
-    def _resume(self, table: _Table, place: Place) -> Place:
+    def _resume(self, shelf: Shelf, place: Place) -> Place:
         if not place.consistent:
             return Place(self._revision, place.after)
         if place.revision > self._revision:
             raise status.bad_request("invalid continue token: it names a version that was never reached")
-        try:
-            self._known(table, place.revision)
-        except StatusError:
-            raise status.expired(listing.CONTINUE_TOO_OLD, continue_token=place.inconsistent().token()) from None
+        if not shelf.knows(place.revision):
+            raise status.expired(listing.CONTINUE_TOO_OLD, continue_token=place.inconsistent().token())
         return place
-
-    def _page(self, table: _Table, namespace: str, selector: Selector, limit: int, place: Place) -> Page:
-        revision = place.revision
-        keys, objects = self._state(table, revision)
-        scope = (namespace or selector.exact("metadata.namespace"), selector.exact("metadata.name"))
-        items: list[Json] = []
-        last = ""
-        candidates = _keys_in(keys, scope, place.after)
-        for key in candidates:
-            obj = objects[key]
-            if selector and not selector.matches(obj):
-                continue
-            if limit and len(items) == limit:
-                # One more is selected, so there is a next page; it must show this state.
-                if revision not in table.snapshots:
-                    table.keep_snapshot(revision, list(keys), dict(objects))
-                left = None if selector else 1 + sum(1 for _ in candidates)
-                token = Place(revision, last).token()
-                return Page(items=tuple(items), resource_version=revision, continue_token=token, remaining=left)
-            items.append(obj)
-            last = key
-        return Page(items=tuple(items), resource_version=revision)
-
-    def _state(self, table: _Table, revision: int) -> tuple[Sequence[str], dict[str, Json]]:
-        """Keys and objects of a table as they were at a revision that is known."""
-        if revision in table.snapshots:
-            return table.snapshots[revision]
-        changes = table.history.since(revision)
-        if not changes:
-            return table.keys, table.objects
-        objects = dict(table.objects)
-        for change in reversed(changes):
-            if change.before is None:
-                del objects[change.key]
-            else:
-                objects[change.key] = change.before
-        keys = sorted(objects)
-        table.keep_snapshot(revision, keys, objects)
-        return keys, objects
-
-    def _current(self, table: _Table, scope: tuple[str, str], selector: Selector) -> Sequence[Json]:
-        found = (table.objects[key] for key in _keys_in(table.keys, scope))
-        return [obj for obj in found if not selector or selector.matches(obj)]
 
     def _initial_end(self, resource: ResourceType) -> Json:
         marked = _bookmark(resource, self._revision)
         marked["metadata"]["annotations"] = {INITIAL_EVENTS_END: "true"}
         return marked
-
-
-# --- keys and scopes ----------------------------------------------------------------------------------------
-
-
-def _key(resource: ResourceType, namespace: str, name: str) -> str:
-    return f"{namespace}/{name}" if resource.namespaced else name
-
-
-def _scope(resource: ResourceType, namespace: str, selector: Selector) -> tuple[str, str]:
-    if not resource.namespaced:
-        return "", selector.exact("metadata.name")
-    return namespace or selector.exact("metadata.namespace"), selector.exact("metadata.name")
-
-
-def _in_scope(scope: tuple[str, str], key: str) -> bool:
-    namespace, _, name = key.rpartition("/")
-    return scope[0] in {"", namespace} and scope[1] in {"", name}
-
-
-def _keys_in(keys: Sequence[str], scope: tuple[str, str], after: str = "") -> Iterator[str]:
-    """The keys of a scope in order, behind the key `after`. A namespace is one range: `/` sorts before `0`."""
-    namespace, name = scope
-    if namespace and name:
-        low = bisect_left(keys, f"{namespace}/{name}")
-        return (key for key in keys[low : low + 1] if key == f"{namespace}/{name}" and key > after)
-    low, high = (
-        (bisect_left(keys, f"{namespace}/"), bisect_left(keys, f"{namespace}0")) if namespace else (0, len(keys))
-    )
-    start = max(low, bisect_right(keys, after)) if after else low
-    found = (keys[at] for at in range(start, high))
-    return (key for key in found if key.rpartition("/")[2] == name) if name else found
-
-
-# --- checks -------------------------------------------------------------------------------------------------
 
 
 def _decode(resource: ResourceType, body: object, on_unknown: OnUnknown | None) -> Json:
@@ -698,46 +566,6 @@ def _decode(resource: ResourceType, body: object, on_unknown: OnUnknown | None) 
     if unknown and on_unknown is not None:
         on_unknown(unknown)
     return obj
-
-
-def _check_version(resource: ResourceType, meta: Json, old: Json) -> None:
-    version = meta.get("resourceVersion", "")
-    if version == old["resourceVersion"]:
-        return
-    if version in {"", "0"}:
-        if resource.unconditional_update:
-            return
-        why = validation.wrong("metadata.resourceVersion", 0, "must be specified for an update")
-        named = status.details(resource, old["name"])
-        raise status.invalid(resource.qualified, old["name"], named, [why])
-    if not (version.isascii() and version.isdigit()):
-        raise status.internal(f'strconv.ParseUint: parsing "{version}": invalid syntax')
-    raise status.conflict(resource, old["name"])
-
-
-def _uid_conflict(resource: ResourceType, namespace: str, name: str, wanted: str, found: str) -> StatusError:
-    path = f"{namespace}/{name}" if resource.namespaced else name
-    why = (
-        f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{path}, ResourceVersion: 0, "
-        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
-    )
-    return status.conflict(resource, name, why)
-
-
-def _check_preconditions(resource: ResourceType, current: Json, uid: str, resource_version: str) -> None:
-    meta = current["metadata"]
-    if uid and uid != meta["uid"]:
-        why = (
-            f"the UID in the precondition ({uid}) does not match the UID in record ({meta['uid']}). "
-            "The object might have been deleted and then recreated"
-        )
-        raise status.conflict(resource, meta["name"], why, by_kind=True)
-    if resource_version and resource_version != meta["resourceVersion"]:
-        why = (
-            f"the ResourceVersion in the precondition ({resource_version}) does not match the ResourceVersion in "
-            f"record ({meta['resourceVersion']}). The object might have been modified"
-        )
-        raise status.conflict(resource, meta["name"], why, by_kind=True)
 
 
 def _marked(resource: ResourceType, current: Json, *, deleted: str, finalizers: list[str]) -> Json:
