@@ -153,6 +153,11 @@ class Shelf:
         """
         return [change for change in self.history.since(revision) if _in_scope(scope, change.key)]
 
+    @property
+    def followers(self) -> int:
+        """How many watches follow this resource."""
+        return sum(len(watches) for watches in self._watches.values())
+
     def follow(self, watch: Watch) -> None:
         """Offer all changes of its scope to a watch from now on."""
         self._watches.setdefault(watch.scope, []).append(watch)

@@ -84,6 +84,11 @@ class Store:
         """The revision of the last write, over all resources. It only grows."""
         return self._revision
 
+    @property
+    def open_watches(self) -> int:
+        """How many watches are followed and not closed."""
+        return sum(shelf.followers for shelf in self._shelves.values())
+
     # --- reading --------------------------------------------------------------------------------------------
 
     def find(self, resource: ResourceType, namespace: str, name: str) -> Json | None:

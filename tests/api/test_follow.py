@@ -63,7 +63,7 @@ class World:
 
     @property
     def open_watches(self) -> int:
-        return sum(len(watches) for table in self.store._tables.values() for watches in table.watches.values())
+        return self.store.open_watches
 
 
 async def take(changes: Follow[Lease], count: int) -> list[tuple[ChangeType, str]]:

@@ -280,11 +280,10 @@ async def test_a_watch_ends_by_itself_after_its_time(api: Api) -> None:
 
 
 async def test_a_cancelled_reader_of_a_watch_leaves_nothing_open(api: Api, store: Store) -> None:
-    table = store._tables[next(kind for kind in store.resources if kind.plural == "leases")]
     with anyio.move_on_after(0.1):
         async with await api.watch(LEASES, "default", resource_version="1") as watch:
-            assert table.watches
+            assert store.open_watches == 1
             await anext(aiter(watch))
     with anyio.fail_after(5):
-        while table.watches:  # noqa: ASYNC110
+        while store.open_watches:  # noqa: ASYNC110
             await anyio.sleep(0.01)
