@@ -38,6 +38,9 @@ class NodeBoard:
         self._late_us, self._silent_us = late_after_s * 1e6, silent_after_s * 1e6
         self.changes = 0
 
+    def __len__(self) -> int:
+        return len(self._renewed_us)
+
     def saw(self, lease: Lease) -> None:
         """The server stored this; Leases of others are passed over."""
         if lease.name in self._renewed_us and lease.spec.renew_time is not None:

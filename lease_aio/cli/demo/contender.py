@@ -87,16 +87,20 @@ class Contender:
             engine, name=self._lease, namespace=self._leases.namespace, identity=self.name, timing=self._timing
         )
         async for term in Terms(candidate):
-            async with term:
-                self.term = term
-                self._listener.started(term)
-                await anyio.sleep_forever()
-            self._over(term)
+            try:
+                async with term:
+                    self.term = term
+                    self._listener.started(term)
+                    await anyio.sleep_forever()
+            finally:
+                self._over(term)
             if term.reason is EndReason.RESIGNED:
                 await anyio.sleep(self._rest_s)
                 self._listener.stands(self.name, Standing.WAITING)
 
     def _over(self, term: Term) -> None:
+        if self.term is None:  # it crashed: there is nobody to tell
+            return
         self.term = None
         resigned = term.reason is EndReason.RESIGNED
         if not resigned:

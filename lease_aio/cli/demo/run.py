@@ -68,18 +68,18 @@ async def _play(stage: Stage, output: Output) -> list[Check]:
     async with anyio.create_task_group() as watching:
         for watch in (watch_nodes, watch_election, watch_identities):
             await watching.start(partial(watch, stage))
+        watching.start_soon(show, stage, output)
         async with stage.fleet:
-            moment, left = await _act(stage, output)
+            moment, left = await _act(stage)
         found += checks(await _claims(stage, moment), _stored(stage, moment, left), stage.plan)
         watching.cancel_scope.cancel()
     return found
 
 
-async def _act(stage: Stage, output: Output) -> tuple[_Moment, str]:
+async def _act(stage: Stage) -> tuple[_Moment, str]:
     """Everybody plays until the time is over, and has stepped down in order when this returns."""
     moments: list[_Moment] = []
     async with anyio.create_task_group() as players:
-        players.start_soon(show, stage, output)
         for contender in stage.contenders.values():
             players.start_soon(contender.run)
         for identity in stage.identities:

@@ -60,7 +60,7 @@ class Stage:
         self.identity_renewed_us: dict[str, int] = {}
         self.fleet = self.leases.fleet(names, lease_duration_s=plan.node_lease_s, delete_on_exit=not self.embedded)
         self.identities = [
-            self.leases.apiserver_identity(f"{self.prefix}apiserver-{number}") for number in range(1, IDENTITIES + 1)
+            self.leases.apiserver_identity(f"{self.prefix}cp{number}") for number in range(1, IDENTITIES + 1)
         ]
         self.contenders = {name: self._contender(name) for name in CANDIDATES}
         self.silenced: dict[str, int] = {}

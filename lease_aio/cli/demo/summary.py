@@ -74,7 +74,7 @@ def _article(cause: Cause) -> str:
 
 
 def _handover_note(one: Handover, plan: Plan) -> str:
-    why = f", whose lease had {plan.timing.lease_duration_s} s to run out" if one.cause is Cause.CRASH else ""
+    why = f"; a lease lasts {plan.timing.lease_duration_s} s" if one.cause is Cause.CRASH else ""
     return f"{one.old} → {one.new}{why}"
 
 

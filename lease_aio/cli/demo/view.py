@@ -74,15 +74,15 @@ class Picture:
 def draw(picture: Picture, width: int, height: int) -> RenderableType:
     """The picture for a terminal of that size."""
     inner = max(40, min(width, 120) - 4)
-    matrix_rows = -(-picture.fleet.nodes // (2 * min(inner, 100)))
+    matrix_rows = -(-len(picture.board) // (2 * min(inner, 100)))
     lines = max(1, min(_MOST_LINES, height - 1 - _FIXED_ROWS - matrix_rows))
     done = min(1.0, picture.now_s / picture.plan.seconds)
     clock = f"{min(picture.now_s, picture.plan.seconds):.0f} of {picture.plan.seconds:.0f} s"
     parts = Group(
         _election(picture, inner),
-        _section("nodes", f"{picture.fleet.nodes} heartbeats, every {picture.plan.node_interval_s:g} s each"),
+        _section("nodes", f"{len(picture.board)} heartbeats, each every {picture.plan.node_interval_s:g} s"),
         _nodes(picture, inner),
-        _section("API servers", "identities in kube-system"),
+        _section("API servers", "identities in kube-system, and when they were renewed"),
         _identities(picture.identities),
         _section("what happened", ""),
         Text("\n".join([*picture.news[-lines:], *[""] * (lines - len(picture.news))]), no_wrap=True),
@@ -123,7 +123,7 @@ def _election(picture: Picture, width: int) -> RenderableType:
 def _leader(picture: Picture, width: int) -> RenderableType:
     leader = picture.story.leader
     if not leader:
-        return Text("nobody leads: the others wait until the lease has run out", style="bold yellow", no_wrap=True)
+        return Text(_nobody(picture.story), style="bold yellow", no_wrap=True)
     term, timing = picture.story.terms[-1], picture.plan.timing
     valid_s = picture.valid_for_s.get(leader, 0.0)
     colour = COLOURS[list(picture.story.standings).index(leader) % 3]
@@ -138,6 +138,14 @@ def _leader(picture: Picture, width: int) -> RenderableType:
     )
     text.append(_bar(min(1.0, valid_s / timing.term_length_s), max(8, min(30, width - len(text))), colour))
     return text
+
+
+def _nobody(story: Story) -> str:
+    if not story.terms:
+        return "nobody leads yet"
+    if story.terms[-1].cause is Cause.CRASH:
+        return "nobody leads: the others wait until the lease of the crashed has run out"
+    return "nobody leads: the lease was released"
 
 
 def _lane(picture: Picture, name: str, index: int, width: int) -> Text:
@@ -176,7 +184,7 @@ def _nodes(picture: Picture, width: int) -> RenderableType:
         (" renewals/s", "dim"),
     )
     lateness = Text.assemble(
-        ("renewals begin late by p50 ", "dim"),
+        ("begin late by p50 ", "dim"),
         (span(fleet.lateness.percentile(50)), "bold"),
         (" p99 ", "dim"),
         (span(fleet.lateness.percentile(99)), "bold"),
@@ -186,6 +194,7 @@ def _nodes(picture: Picture, width: int) -> RenderableType:
         (span(fleet.gap.percentile(99)) if fleet.gap.count else "–", "bold"),
         (" · errors ", "dim"),
         (str(sum(fleet.errors.values())), "bold red" if fleet.errors else "bold"),
+        no_wrap=True,
     )
     return Group(_matrix(picture, width), summary, lateness)
 
@@ -224,7 +233,7 @@ def _shade(picture: Picture, age_s: float | None) -> str:
 def _identities(identities: Sequence[IdentitySeen]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for one in identities:
-        age = "not published yet" if one.age_s is None else f"renewed {span(max(0.0, one.age_s))} ago"
+        age = "not yet" if one.age_s is None else f"{span(max(0.0, one.age_s))} ago"
         fresh = one.age_s is not None and one.age_s <= 2 * _IDENTITY_INTERVAL_S
         table.add_row(
             Text("●" if fresh else "○", "green" if fresh else "yellow"), one.hostname, one.name, Text(age, "dim")
