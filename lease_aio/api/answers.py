@@ -201,7 +201,7 @@ def _error_without_status(call: Call, answer: Answer, origin: str, wait_s: float
     if answer.status < 400 or kind in {NotFound, Conflict, AlreadyExists, Expired}:
         # the API server gives these as a Status; from somebody else they say nothing about the object
         kind = Unavailable
-        words = f"{origin} is no Kubernetes API server, or a proxy answered for it: {words}"
+        words = f"{origin} is no Kubernetes API server, or does not serve {call.resource}: {words}"
         if location := answer.headers.get("Location"):
             words = f"{words} (it points to {location})"
     return kind(call, words, status=answer.status, retry_after_s=wait_s, outcome_unknown=_unknown(call, kind))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from lease_aio.api.protocol import Resource
 from lease_aio.errors import ConfigurationError
+
+_PLAIN = re.compile(r"[a-z0-9.-]+", re.ASCII)
 
 
 def collection_path(resource: Resource[Any], namespace: str) -> str:
@@ -45,7 +48,7 @@ def path_segment(what: str, value: str) -> str:
         raise ConfigurationError(
             f"{what}={value!r} is no name of a Kubernetes object: use lower-case letters, digits, '-' and '.'"
         )
-    return value if value.isalnum() and value.isascii() else quote(value, safe="")
+    return value if _PLAIN.fullmatch(value) else quote(value, safe="")
 
 
 def query_string(query: Mapping[str, str]) -> str:
