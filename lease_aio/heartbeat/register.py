@@ -9,7 +9,7 @@ from typing import TypeVar
 import anyio
 
 from lease_aio.api.protocol import NODES, Api, PatchType
-from lease_aio.errors import AlreadyExists, LeaseAioError, Throttled, Unavailable
+from lease_aio.errors import AlreadyExists, Conflict, LeaseAioError, NotFound, Throttled, Unavailable
 from lease_aio.heartbeat.node import NodeProfile, is_ready, made_ready, new_node
 from lease_aio.model import Node, to_dict
 
@@ -33,8 +33,8 @@ class Registered:
 async def register_node(api: Api, name: str, profile: NodeProfile, wall_us: Callable[[], int]) -> Registered:
     """Create a Node with a Ready status; one that exists is adopted, and made Ready if it is not.
 
-    Tries again for about 25 s while the server cannot be reached, with a kubelet's pauses. Where the answer to a create
-    was lost the Node counts as adopted.
+    Tries again for about 25 s, with a kubelet's pauses, while the server cannot be reached or others change the Node at
+    the same time. Where the answer to a create was lost the Node counts as adopted.
 
     Raises:
         ApiError: what the last try met.
@@ -43,7 +43,7 @@ async def register_node(api: Api, name: str, profile: NodeProfile, wall_us: Call
     for _ in range(_TRIES - 1):
         try:
             return await _register(api, name, profile, wall_us())
-        except (Unavailable, Throttled) as error:
+        except (Unavailable, Throttled, Conflict, NotFound) as error:
             await anyio.sleep(error.retry_after_s or backoff_s)
         backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
     return await _register(api, name, profile, wall_us())

@@ -101,7 +101,7 @@ class Solo:
         return Unavailable(call, f"no renewal within {timeout_s:g} s; does the scheduler run?")
 
     def _observe(self, beat: Beat, step: Next, error: ApiError | None) -> None:
-        if error is not None and step.failed and not self._decided.is_set() and _is_fatal(error):
+        if error is not None and step.failed and _is_fatal(error):
             self._fatal = error
             self._decided.set()
         elif step.renewed:

@@ -10,7 +10,7 @@ import pytest
 
 from lease_aio.api.memory import MemoryApi, Moment
 from lease_aio.api.protocol import LEASES, NODES
-from lease_aio.errors import Call, ConfigurationError, NotFound, Refused, Unavailable
+from lease_aio.errors import Call, ConfigurationError, NotFound, Refused, Throttled, Unavailable
 from lease_aio.heartbeat import Fleet, Owner
 from lease_aio.model import (
     Lease,
@@ -67,6 +67,7 @@ async def test_a_fleet_goes_on_through_an_outage_and_counts_what_it_met():
         up = fleet.report()
         assert (up.fresh, up.late) == (20, 0)
         assert up.gap.max_s > 60
+        assert up.lateness.count < 20 * 8, "only the start of a pass counts, not its repetitions"
 
 
 async def test_a_node_that_cannot_be_registered_is_raised_on_entering():
@@ -90,6 +91,35 @@ async def test_registration_outlasts_a_short_outage():
             tasks.start_soon(come_back)
             async with Fleet(*stage.parts, nodes=3, register=True):
                 assert len(await stored_names(stage, NODES, "")) == 3
+
+
+async def test_registration_rests_as_long_as_the_server_asks():
+    async with staged() as stage:
+
+        async def throttle(moment, call):
+            stage.faults = None
+            raise Throttled(call, "slow down", status=429, retry_after_s=9)
+
+        stage.faults = throttle
+        before = stage.clock.now()
+        async with Fleet(*stage.parts, nodes=1, register=True):
+            assert stage.clock.now() - before == pytest.approx(9)
+
+
+async def test_a_node_that_changes_while_it_is_adopted_is_looked_at_again():
+    async with staged() as stage:
+        await stage.make_node("node-0")
+
+        async def mark_before_the_patch(moment, call):
+            if call.verb == "patch" and moment is Moment.BEFORE:
+                stage.faults = None
+                body = {"status": {"conditions": [{"type": "Late", "status": "True"}]}}
+                await MemoryApi(stage.store).patch(NODES, "node-0", body=body, subresource="status")
+
+        stage.faults = mark_before_the_patch
+        async with Fleet(*stage.parts, nodes=1, register=True):
+            status = (await stage.node("node-0")).status
+            assert (status.condition("Late").status, status.condition("Ready").status) == ("True", "True")
 
 
 async def test_registration_gives_up_after_half_a_minute_of_silence():

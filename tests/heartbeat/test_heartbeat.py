@@ -176,6 +176,16 @@ async def test_leaving_also_ends_the_renewals_when_the_block_is_cancelled():
         assert stage.scheduler.report().beats.queued == 0
 
 
+async def test_a_cancelled_block_too_waits_for_a_request_that_is_on_its_way():
+    async with staged() as stage:
+        with anyio.move_on_after(11):
+            async with Heartbeat(*stage.parts, node="n1", owner=Owner.NONE):
+                stage.latency_s = 5
+                await anyio.sleep_forever()
+        assert stage.scheduler.report().beats.in_flight == 0
+        assert stage.calls[-1] == "update leases"
+
+
 async def test_a_node_can_be_registered_on_entering():
     profile = NodeProfile(labels={"zone": "b"})
     async with staged() as stage, Heartbeat(*stage.parts, node="n1", register=True, profile=profile):

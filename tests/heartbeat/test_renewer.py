@@ -342,3 +342,10 @@ def test_a_node_that_may_exist_but_cannot_be_read_is_waited_for():
     talk = dialogue(Owner.IF_FOUND)
     assert talk.hears(MISSING, TIMEOUT).pass_over
     assert talk.written == []
+
+
+def test_a_create_that_failed_asks_for_the_node_anew():
+    talk = dialogue(Owner.REQUIRED)
+    talk.hears(MISSING, node("u1"), TIMEOUT, MISSING, node("u2"), stored("1", owners=[owner("u2")]))
+    assert talk.asked == ["GET", "GET Node", "POST"] * 2
+    assert talk.written[-1].metadata.owner_references == (owner("u2"),)

@@ -160,6 +160,22 @@ async def test_a_lease_that_another_labelled_meanwhile_is_still_ours_to_delete()
         assert await stored(stage) is None
 
 
+async def test_a_lease_renewed_between_our_look_and_our_delete_is_left():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm"):
+            await anyio.sleep(3)
+
+            async def renew_before_the_delete(moment, call):
+                if call.verb == "delete" and moment is Moment.BEFORE:
+                    stage.faults = None
+                    lease = await stored(stage)
+                    later = lease.with_spec(renew_time=MicroTime(stage.clock.wall_us()))
+                    await MemoryApi(stage.store).replace(LEASES, later)
+
+            stage.faults = renew_before_the_delete
+        assert await stored(stage) is not None
+
+
 async def label(stage):
     api = MemoryApi(stage.store)
     await api.patch(LEASES, NAME, IDENTITY_NAMESPACE, body={"metadata": {"labels": {"seen": "yes"}}})
