@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random as random_module
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -394,7 +394,7 @@ async def connect(
     namespace: str | None = None,
     clock: Clock | None = None,
     **options: Any,
-) -> AsyncIterator[LeaseClient]:
+) -> AsyncGenerator[LeaseClient, None]:
     """Open a LeaseClient on the cluster that this process belongs to, or on none at all.
 
     Args:
