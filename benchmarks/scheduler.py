@@ -1,6 +1,6 @@
 """What it costs to have many renewals pending: the shared scheduler beside one asyncio task for each.
 
-    python benchmarks/scheduler.py [--entries 100000] [--seconds 15] [--period 10] [--json]
+    python benchmarks/scheduler.py [--entries 100000] [--seconds 10] [--period 10] [--json]
 
 Both sides fire the same entries with the same period, jitter and first phases on a fresh event loop, and do nothing
 when they fire: what is left is the cost of waiting and of being woken. The scheduler also bounds what is in flight,
@@ -190,7 +190,7 @@ def table(load: Load, ours: Measured, theirs: Measured) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="the shared scheduler beside one asyncio task for each entry")
     parser.add_argument("--entries", type=int, default=100_000)
-    parser.add_argument("--seconds", type=float, default=15.0, help="measured time of each side")
+    parser.add_argument("--seconds", type=float, default=10.0, help="measured time of each side")
     parser.add_argument("--period", type=float, default=10.0, help="seconds between two fires of one entry")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     args = parser.parse_args()

@@ -471,6 +471,22 @@ def test_changing_again_and_again_leaves_a_bounded_heap():
     assert grown < 50_000
 
 
+def test_what_lost_its_turn_is_let_go():
+    running = beat(0.0)
+    queue = queue_of(running, max_in_flight=1, reserved=0)
+    queue.take(0.0)
+    tracemalloc.start()
+    try:
+        for _ in range(3_000):
+            passing = beat(0.5)
+            queue.add(passing)
+            assert queue.take(1.0) == []
+            queue.remove(passing)
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_waiting_renewal_takes_less_than_250_bytes_and_its_place_less_than_50():
     tracemalloc.start()
     try:

@@ -51,6 +51,13 @@ class Subject:
         return Verdict(due=due, renewed=True)
 
 
+class SleepingClock(VirtualClock):
+    """Sleeps as the system's clock does, by plain timers."""
+
+    async def sleep_until(self, when: float) -> None:
+        await anyio.sleep(max(0.0, when - self.now()))
+
+
 @asynccontextmanager
 async def running(scheduler: Scheduler) -> AsyncIterator[Scheduler]:
     async with anyio.create_task_group() as group:
@@ -122,6 +129,46 @@ async def test_a_drain_is_released_when_the_scheduler_crashes(virtual_clock: Vir
     with pytest.raises(ExceptionGroup):
         await both()
     assert drained
+
+
+async def test_a_drain_is_released_even_by_an_attempt_that_returned_no_verdict(virtual_clock: VirtualClock):
+    async def forgetful():
+        await anyio.sleep(1)
+
+    scheduler, renewal = Scheduler(virtual_clock), renewal_of(forgetful, virtual_clock.now())
+    scheduler.add(renewal)
+    drained = False
+
+    async def drain() -> None:
+        nonlocal drained
+        await anyio.sleep(0.5)
+        with anyio.CancelScope(shield=True):
+            await scheduler.drain(renewal)
+            drained = True
+
+    async def both() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(scheduler.run)
+            group.start_soon(drain)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await both()
+    assert caught.group_contains(AttributeError)
+    assert drained
+
+
+async def test_cancelled_in_the_instant_in_which_a_parked_worker_is_needed_it_just_ends():
+    clock, began = SleepingClock(), anyio.current_time()
+    subject = Subject(clock, priority=Priority.ELECTION, period_s=2.0, takes_s=1.0)
+    scheduler = Scheduler(clock)
+    scheduler.add(subject.renewal)
+    async with anyio.create_task_group() as group:
+        group.start_soon(scheduler.run)
+        await anyio.sleep(2.5)
+        # Set after the scheduler's own timer, it fires behind that in one pass: the nap is over, the worker cancelled.
+        group.cancel_scope.deadline = began + 3.0
+    assert len(subject.starts) == subject.ends + subject.cancelled
+    assert scheduler.report().elections.in_flight == 0
 
 
 async def test_it_runs_once(virtual_clock: VirtualClock):
@@ -332,6 +379,20 @@ async def test_room_is_refilled_as_soon_as_an_attempt_ends(virtual_clock: Virtua
         await anyio.sleep(9.5)
     assert sum(len(subject.starts) for subject in subjects) == 100
     assert max(subject.starts[0] for subject in subjects) - began == pytest.approx(9, abs=0.01)
+
+
+async def test_when_two_ends_race_for_one_renewal_the_next_is_not_overslept(virtual_clock: VirtualClock):
+    began = virtual_clock.now()
+    ending = [Subject(virtual_clock, period_s=None, takes_s=1) for _ in range(2)]
+    overdue = Subject(virtual_clock, first_s=0.5, takes_s=60)
+    later = Subject(virtual_clock, first_s=3)
+    scheduler = Scheduler(virtual_clock, max_in_flight=2, reserved=0)
+    for subject in (*ending, overdue, later):
+        scheduler.add(subject.renewal)
+    async with running(scheduler):
+        await anyio.sleep(10)
+    assert overdue.starts == pytest.approx([began + 1], abs=0.01)
+    assert later.starts[0] == pytest.approx(began + 3, abs=0.01)
 
 
 async def test_a_retry_after_is_honoured_once_for_all(virtual_clock: VirtualClock):
