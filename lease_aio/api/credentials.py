@@ -11,11 +11,9 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.abc
 from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException
 
 from lease_aio.api.proxy import is_loopback
 from lease_aio.api.transport import Fault, TransportError
-from lease_aio.errors import ConfigurationError
 
 BEARER = "BearerToken"
 """The key under which a Configuration keeps the whole header."""
@@ -134,8 +132,8 @@ class Credentials:
         try:
             await self._ask(renew=renew)
             self._error = None
-        except (ConfigException, ConfigurationError, OSError) as error:
-            self._error = TransportError(Fault.CREDENTIALS, str(error), sent=False)
+        except Exception as error:  # noqa: BLE001 - a hook of others may raise anything; it must not end the client
+            self._error = TransportError(Fault.CREDENTIALS, str(error) or type(error).__name__, sent=False)
         finally:
             self._look_at = self._now() + _LOOK_EVERY_S
             if renew:

@@ -29,7 +29,7 @@ R = TypeVar("R")
 USER_AGENT = "lease-aio"
 _MAX_LINE = 16 * 2**20  # etcd takes objects of 1.5 MiB
 _READ_BUFFER = 2 * 2**20
-_KEEPALIVE_S = 75.0
+_KEEPALIVE_S = 60.0  # servers close idle connections after 75 s (aiohttp) or 90 s (kube-apiserver): be first
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
 
 _connected: ContextVar[bool] = ContextVar("lease_aio_connected", default=False)
@@ -135,6 +135,7 @@ class AiohttpTransport:
         response = await self._send_once(method, target, self._all_headers(headers, authorization), body)
         if response.status != 401:
             return response
+        _connected.set(False)  # what was answered with 401 was not done
         try:
             renewed = await self._credentials.renew(generation)
         except BaseException:
@@ -143,7 +144,6 @@ class AiohttpTransport:
         if not renewed:
             return response
         response.close()
-        _connected.set(False)  # what was answered with 401 was not done
         authorization = await self._credentials.header()
         return await self._send_once(method, target, self._all_headers(headers, authorization), body)
 

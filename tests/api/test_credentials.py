@@ -19,9 +19,9 @@ from kubernetes_asyncio.client import Configuration
 from lease_aio.api import LEASES, AiohttpTransport, RestApi
 from lease_aio.api.config import load_configuration
 from lease_aio.api.credentials import Credentials
-from lease_aio.api.sources import ExecPlugin, TokenFile
+from lease_aio.api.sources import ExecPlugin, ProviderSource, TokenFile
 from lease_aio.api.transport import Fault, TransportError
-from lease_aio.errors import ConfigurationError, Refused
+from lease_aio.errors import ConfigurationError, Refused, Unavailable
 from tests.api.servers import LEASE, lease_text, rest, serving, status_text
 
 PLUGIN = """\
@@ -283,6 +283,70 @@ async def test_a_hook_that_fails_with_nothing_held_is_an_error() -> None:
         with pytest.raises(TransportError, match="disk gone") as caught:
             await credentials.header()
     assert caught.value.fault is Fault.CREDENTIALS
+
+
+async def test_a_hook_that_raises_anything_ends_nothing_but_its_own_request() -> None:
+    def hook(_configuration: Configuration) -> None:
+        raise RuntimeError
+
+    configuration = Configuration(host="https://x", api_key={"BearerToken": "held"})
+    configuration.refresh_api_key_hook = hook
+    async with Credentials(configuration) as credentials:
+        with pytest.raises(TransportError, match="RuntimeError"):
+            await credentials.renew(credentials.generation)
+        assert await credentials.header() == "held"
+
+
+async def test_credentials_that_are_left_stop_a_hook_that_still_works() -> None:
+    stopped = False
+
+    async def hook(_configuration: Configuration) -> None:
+        nonlocal stopped
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stopped = True
+
+    configuration = Configuration(host="https://x", api_key={"BearerToken": "held"})
+    configuration.refresh_api_key_hook = hook
+    async with Credentials(configuration) as credentials:
+        await credentials.header()
+        await anyio.sleep(0.01)
+    assert stopped
+
+
+async def test_a_time_out_while_credentials_are_renewed_leaves_no_doubt_about_a_write(guarded: Guarded) -> None:
+    class Slow:
+        async def __call__(self, configuration: Configuration) -> None: ...
+
+        async def renew(self, _configuration: Configuration) -> None:
+            await anyio.sleep_forever()
+
+    settings = {"ssl_ca_cert": str(guarded.trusted), "refresh_api_key_hook": Slow(), "api_key": {"BearerToken": "old"}}
+    async with rest(guarded.url, **settings) as api:
+        with pytest.raises(Unavailable, match="no answer in time") as caught:
+            await api.replace(LEASES, LEASE, timeout_s=0.5)
+    assert not caught.value.outcome_unknown
+
+
+async def test_a_provider_of_kubernetes_asyncio_is_asked_every_minute() -> None:
+    now, asked = 0.0, 0
+
+    class Loader:
+        async def load_and_set(self, _configuration: Configuration) -> None:
+            nonlocal asked
+            asked += 1
+            if asked == 2:
+                raise ValueError("oidc: bad answer")
+
+    source, configuration = ProviderSource(Loader(), now=lambda: now), Configuration()  # type: ignore[arg-type]
+    await source(configuration)
+    assert asked == 0
+    now = 60.0
+    await source(configuration)
+    assert asked == 1
+    with pytest.raises(ConfigurationError, match="oidc: bad answer"):
+        await source.renew(configuration)
 
 
 # --- what a plugin can do wrong ------------------------------------------------------------------------------------
