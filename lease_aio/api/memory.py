@@ -5,43 +5,30 @@ What a network does to requests is brought in through `faults`.
 
 from __future__ import annotations
 
-import enum
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
 import anyio
 import anyio.lowlevel
 import msgspec
 
-from lease_aio.api.answers import Status, error_from_status, error_from_transport
+from lease_aio.api.answers import error_from_transport
+from lease_aio.api.memory_watch import ORIGIN, Faults, MemoryWatch, Moment, api_error, close
 from lease_aio.api.paths import object_path, require_namespace
-from lease_aio.api.protocol import EventType, Page, PatchType, Resource, T, WatchEvent
+from lease_aio.api.protocol import Page, PatchType, Resource, T
 from lease_aio.api.transport import Fault, TransportError
-from lease_aio.errors import ApiError, Call, ConfigurationError
+from lease_aio.errors import Call, ConfigurationError
 from lease_aio.model import from_dict, to_dict
 from lease_aio.server.history import Watch as StoreWatch
 from lease_aio.server.patch import Patch, PatchKind
 from lease_aio.server.resources import ResourceType
-from lease_aio.server.status import Json, StatusError
+from lease_aio.server.status import StatusError
 from lease_aio.server.store import Store
 
+__all__ = ["Faults", "MemoryApi", "Moment"]
+
 R = TypeVar("R")
-ORIGIN = "memory"
-
-
-class Moment(enum.Enum):
-    """When a fault may strike: before the store is asked, or after it has done the work and before the answer."""
-
-    BEFORE = "before"
-    AFTER = "after"
-
-
-Faults = Callable[[Moment, Call], Awaitable[None]]
-"""Asked twice a call. It may wait (the request's timeout goes on), or raise: a `TransportError` becomes what it is
-over HTTP, a `StatusError` is the server's answer, an `ApiError` goes through. Raising AFTER loses the answer of what
-was done. A watch is asked once more, AFTER, for each event."""
 
 
 class MemoryApi:
@@ -218,7 +205,7 @@ class MemoryApi:
         try:
             await self._do(call, None, open_it)
         except BaseException:
-            _close(opened)
+            close(opened)
             raise
         return MemoryWatch(opened[0], call, resource, self.store, self._faults, timeout_s=timeout_s)
 
@@ -238,7 +225,7 @@ class MemoryApi:
                 return work()
             return await self._do_slowly(call, self._timeout_s if timeout_s is None else timeout_s, work)
         except StatusError as error:
-            raise _error(call, error) from error
+            raise api_error(call, error) from error
         except TransportError as error:
             raise error_from_transport(call, error, ORIGIN) from error
 
@@ -255,91 +242,6 @@ class MemoryApi:
     async def _ask_faults(self, moment: Moment, call: Call) -> None:
         if self._faults is not None:
             await self._faults(moment, call)
-
-
-class MemoryWatch(Generic[T]):
-    """An open `Watch` on a store."""
-
-    def __init__(
-        self,
-        opened: StoreWatch | StatusError,
-        call: Call,
-        resource: Resource[T],
-        store: Store,
-        faults: Faults | None,
-        *,
-        timeout_s: float,
-    ) -> None:
-        self._opened = opened
-        self._call = call
-        self._resource = resource
-        self._store = store
-        self._faults = faults
-        self._ends_at = anyio.current_time() + timeout_s
-        self._ended = False
-        self._events: deque[WatchEvent[T]] = deque()
-        self._ready = anyio.Event()
-
-    def __aiter__(self) -> AsyncIterator[WatchEvent[T]]:
-        return self
-
-    async def __anext__(self) -> WatchEvent[T]:
-        try:
-            if not self._events:
-                await self._fill()
-            event = self._events.popleft()
-            if self._faults is not None:
-                await self._faults(Moment.AFTER, self._call)
-        except StatusError as error:
-            raise _error(self._call, error) from error
-        except TransportError as error:
-            raise error_from_transport(self._call, error, ORIGIN) from error
-        return event
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        _close([self._opened])
-
-    async def _fill(self) -> None:
-        """Wait for events; at the end of the time a bookmark, then the end."""
-        await anyio.lowlevel.checkpoint()
-        if isinstance(self._opened, StatusError):
-            raise self._opened
-        while not self._pull(self._opened):
-            if self._ended or self._opened.closed:
-                raise StopAsyncIteration
-            await self._wait(self._opened)
-
-    def _pull(self, opened: StoreWatch) -> bool:
-        self._events.extend(self._typed(event.type, event.object) for event in opened.pull())
-        return bool(self._events)
-
-    async def _wait(self, opened: StoreWatch) -> None:
-        self._ready = anyio.Event()
-        opened.on_ready = self._ready.set
-        with anyio.move_on_after(self._ends_at - anyio.current_time()) as scope:
-            await self._ready.wait()
-        if scope.cancelled_caught and not self._pull(opened):
-            self._ended = True
-            bookmark = opened.bookmark(self._store.resource_version)
-            self._events.append(self._typed(bookmark.type, bookmark.object))
-
-    def _typed(self, kind: str, found: Json) -> WatchEvent[T]:
-        version: str = found["metadata"]["resourceVersion"]
-        value = None if kind == "BOOKMARK" else from_dict(found, self._resource.type)
-        return WatchEvent(type=EventType(kind), object=value, resource_version=version)
-
-
-def _close(opened: Iterable[StoreWatch | StatusError]) -> None:
-    for one in opened:
-        if isinstance(one, StoreWatch):
-            one.close()
-
-
-def _error(call: Call, error: StatusError) -> ApiError:
-    return error_from_status(call, msgspec.convert(error.body(), Status))
 
 
 def _call(verb: str, resource: Resource[Any], namespace: str, name: str, subresource: str = "") -> Call:
