@@ -21,8 +21,11 @@ from lease_aio.heartbeat.register import for_each, register_node
 from lease_aio.heartbeat.renewer import Next, Renewer
 from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
 from lease_aio.heartbeat.tally import FleetReport
+from lease_aio.log import get_logger
 from lease_aio.naming import check_lease_name
 from lease_aio.scheduler import Scheduler, spread
+
+_log = get_logger("heartbeat")
 
 _ADDED_AT_ONCE = 1000  # before others get a turn on the event loop
 
@@ -52,7 +55,7 @@ class Fleet:
         renew_interval_s: Another interval.
         backoff_jitter: See `RenewalRules`.
         namespace: Where the control plane looks for node leases.
-        on_failure: Told of each failed request: the node's name and the error. It must not raise.
+        on_failure: Told of each failed request: the node's name and the error. What it raises is logged.
         rng: Chooses nodes and jitter; give a seeded one to repeat a run.
 
     Raises:
@@ -273,8 +276,17 @@ class Fleet:
         self._scheduler.add(beat.renewal)
 
     def _observe(self, beat: Beat, step: Next, error: ApiError | None) -> None:
-        if error is not None and step.failed and self._on_failure is not None:
-            self._on_failure(beat.renewer.name, error)
+        if error is not None and step.failed:
+            self._tell(beat.renewer.name, error)
+
+    def _tell(self, name: str, error: ApiError) -> None:
+        """A hook that raises is a bug of its owner's: it must not end the renewals of everybody else."""
+        if self._on_failure is None:
+            return
+        try:
+            self._on_failure(name, error)
+        except Exception:  # noqa: BLE001 - whatever it is, it is not ours
+            _log.exception("fleet.on_failure_raised", node=name)
 
     async def _leave(self) -> None:
         """Ends with no attempt running, also when cancelled; deletes what is to be deleted, as far as time allows."""
@@ -303,8 +315,7 @@ class Fleet:
                 await self._delete_own(NODES, name, "", uid)
         except ApiError as error:
             self._group.tally.failed(error)
-            if self._on_failure is not None:
-                self._on_failure(name, error)
+            self._tell(name, error)
 
     async def _delete_own(self, resource: Resource[Any], name: str, namespace: str, uid: str) -> None:
         with contextlib.suppress(NotFound, Conflict):

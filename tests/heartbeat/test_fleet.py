@@ -70,6 +70,19 @@ async def test_a_fleet_goes_on_through_an_outage_and_counts_what_it_met():
         assert up.lateness.count < 20 * 8, "only the start of a pass counts, not its repetitions"
 
 
+async def test_a_failure_hook_that_raises_is_logged_and_ends_nothing(caplog):
+    def raising(name, error):
+        raise RuntimeError(name)
+
+    async with staged() as stage, Fleet(*stage.parts, nodes=2, on_failure=raising) as fleet:
+        stage.faults = unreachable
+        await anyio.sleep(5)
+        stage.faults = None
+        await anyio.sleep(20)
+        assert fleet.report().fresh == 2
+    assert "fleet.on_failure_raised" in caplog.text
+
+
 async def test_a_node_that_cannot_be_registered_is_raised_on_entering():
     async with staged() as stage:
         stage.faults = refusing
