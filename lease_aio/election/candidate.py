@@ -195,13 +195,12 @@ class Candidate:
         self._log.info("election.request_failed", request=request.kind.value, error=str(error))
         failure = failure_of(error, leading=self._core.leading)
         self._take(self._core.failed(request, failure, self._engine.clock.now()))
-        return self._verdict(retry_after_s=error.retry_after_s)
+        return self._verdict(failed=True, retry_after_s=error.retry_after_s)
 
-    def _verdict(self, *, renewed: bool = False, retry_after_s: float | None = None) -> Verdict:
-        if self._core.state is State.IDLE:
-            return Verdict(due=None, renewed=renewed, retry_after_s=retry_after_s)
-        due, deadline = self._times()
-        return Verdict(due=due, deadline=deadline, renewed=renewed, retry_after_s=retry_after_s)
+    def _verdict(self, *, renewed: bool = False, failed: bool = False, retry_after_s: float | None = None) -> Verdict:
+        idle = self._core.state is State.IDLE
+        due, deadline = (None, math.inf) if idle else self._times()
+        return Verdict(due=due, deadline=deadline, renewed=renewed, failed=failed, retry_after_s=retry_after_s)
 
     def _times(self) -> tuple[float, float]:
         """When the core wants its next request, and by when it must be sent: at once is now, not long ago."""

@@ -121,6 +121,7 @@ class Beat:
         return Verdict(
             due=step.due,
             renewed=step.renewed,
+            failed=step.failed,
             # Until it is renewed a lease keeps its deadline, so those that have waited longest go first.
             deadline=now + self.renewer.rules.lease_duration_s if step.renewed else self.renewal.deadline,
             retry_after_s=None if error is None else error.retry_after_s,

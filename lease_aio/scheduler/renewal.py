@@ -27,12 +27,14 @@ class Verdict(
         due: When to try next, absolute, on the scheduler's clock. A time that is past means at once, infinity means not
             until the renewal is changed, None means never again: it leaves the scheduler.
         renewed: Whether the attempt did renew. Counts as a success, and closes the gap since the one before.
+        failed: Whether the server, or the way to it, said no. An attempt may do neither: it read, or it waits.
         deadline: When the next attempt will be too late, absolute. Orders those that are due; none is dropped.
         retry_after_s: The server is overloaded and asked for so much rest. It is granted once, for all renewals.
     """
 
     due: float | None
     renewed: bool
+    failed: bool = False
     deadline: float = math.inf
     retry_after_s: float | None = None
 

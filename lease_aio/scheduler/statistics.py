@@ -13,7 +13,7 @@ class ClassReport:
     Attributes:
         attempts: Attempts that ended with a verdict.
         successes: Those that renewed.
-        failures: Those that did not, for whatever reason.
+        failures: Those that the server, or the way to it, refused; the rest read, or had nothing to do.
         throttles: Those that the server asked to rest.
         queued: Renewals that wait for their time or for room, now.
         overdue: Those of them that are due and wait for room.
@@ -76,16 +76,18 @@ class SchedulerReport:
 class ClassStatistics:
     """The running counts of one class."""
 
-    __slots__ = ("attempts", "gap", "latency", "lateness", "successes", "throttles")
+    __slots__ = ("attempts", "failures", "gap", "latency", "lateness", "successes", "throttles")
 
     def __init__(self) -> None:
-        self.attempts = self.successes = self.throttles = 0
+        self.attempts = self.successes = self.failures = self.throttles = 0
         self.lateness, self.latency, self.gap = Histogram(), Histogram(), Histogram()
 
     def ended(self, verdict: Verdict, *, started: float, now: float, last_success: float | None) -> None:
         """Count one attempt, given when its renewal had last succeeded before."""
         self.attempts += 1
         self.latency.record(now - started)
+        if verdict.failed:
+            self.failures += 1
         if verdict.retry_after_s is not None:
             self.throttles += 1
         if verdict.renewed:
@@ -98,7 +100,7 @@ class ClassStatistics:
         return ClassReport(
             attempts=self.attempts,
             successes=self.successes,
-            failures=self.attempts - self.successes,
+            failures=self.failures,
             throttles=self.throttles,
             queued=queued,
             overdue=overdue,

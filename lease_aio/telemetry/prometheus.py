@@ -2,7 +2,7 @@
 
 | metric | type | labels | what |
 |---|---|---|---|
-| `lease_aio_renewal_attempts_total` | counter | class, outcome | attempts that ended: `renewed`, `failed` |
+| `lease_aio_renewal_attempts_total` | counter | class, outcome | attempts: `renewed`, `failed`, `other` (reads) |
 | `lease_aio_renewals_throttled_total` | counter | class | attempts that the server asked to rest |
 | `lease_aio_renewals_queued`, `_overdue`, `_in_flight` | gauge | class | where renewals stand now |
 | `lease_aio_renewal_lateness_seconds` | histogram | class | start of an attempt less its due time |
@@ -64,6 +64,7 @@ class LeaseClientCollector(Collector):
         for label, each in classes.items():
             attempts.add_metric([label, "renewed"], each.successes)
             attempts.add_metric([label, "failed"], each.failures)
+            attempts.add_metric([label, "other"], each.attempts - each.successes - each.failures)
             throttled.add_metric([label], each.throttles)
         return attempts, throttled
 

@@ -418,7 +418,7 @@ async def test_a_retry_after_is_honoured_once_for_all(virtual_clock: VirtualCloc
 
 async def test_the_report_tells_lateness_latency_and_gap_apart(virtual_clock: VirtualClock):
     began = virtual_clock.now()
-    failed = Verdict(due=began + 13.0, renewed=False)
+    failed = Verdict(due=began + 13.0, renewed=False, failed=True)
     subject = Subject(
         virtual_clock, takes_s=0.5, verdicts=[Verdict(due=began + 10.0, renewed=True), failed], period_s=5
     )
