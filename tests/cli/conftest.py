@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -22,10 +21,10 @@ def logging_as_it_was() -> Iterator[None]:
     logging.root.setLevel(level)
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The kubeconfig of `lease-aio serve`, which runs meanwhile."""
-    path = tmp_path / "kubeconfig"
+    path = tmp_path_factory.mktemp("served") / "kubeconfig"
     with Command("serve", "--json", "--kubeconfig-out", str(path)) as server:
         server.event("serving")
         yield str(path)
