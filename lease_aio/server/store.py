@@ -32,7 +32,7 @@ from lease_aio.server.status import Json, StatusError
 from lease_aio.server.times import format_time
 
 OnUnknown: TypeAlias = Callable[[Sequence[str]], None]
-"""Told, before anything is stored, which fields of a body are not known; may raise to refuse the write."""
+"""Told, before anything is stored, which fields of a body are unknown (maybe none); may raise to refuse the write."""
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _NAME_TRIES = 8
@@ -568,7 +568,7 @@ class Store:
 def _decode(resource: ResourceType, body: object, on_unknown: OnUnknown | None) -> Json:
     unknown: list[str] = []
     obj = resource.decode(body, unknown)
-    if unknown and on_unknown is not None:
+    if on_unknown is not None:
         on_unknown(unknown)
     return obj
 

@@ -71,22 +71,22 @@ class Streaming:
             self.watch.close()
 
     async def _pump(self, response: web.StreamResponse, deadline: float) -> None:
-        bookmark_at = self._next_bookmark(deadline)
+        bookmark_at = bookmark_due(now=anyio.current_time(), deadline=deadline)
         while not self.stopping() and (now := anyio.current_time()) < deadline:
             events = self.watch.pull()
             if self.bookmarks and now >= bookmark_at:
                 events.append(self.watch.bookmark(self.revision()))
-                bookmark_at = self._next_bookmark(deadline)
+                bookmark_at = bookmark_due(now=now, deadline=deadline)
             if events:
                 await response.write(b"".join([self.render(event) for event in events]))
             else:
                 await self.signal.wait(min(deadline, bookmark_at) - now)
 
-    def _next_bookmark(self, deadline: float) -> float:
-        """About every minute, and once shortly before the end."""
-        now = anyio.current_time()
-        last = deadline - BOOKMARK_BEFORE_END_S
-        return min(now + BOOKMARK_INTERVAL_S, last) if now < last else deadline + 1
+
+def bookmark_due(*, now: float, deadline: float) -> float:
+    """When the next bookmark is due: in a minute, or shortly before the end; past the deadline if that was the last."""
+    last = deadline - BOOKMARK_BEFORE_END_S
+    return min(now + BOOKMARK_INTERVAL_S, last) if now < last else deadline + 1
 
 
 def error_event(error: StatusError) -> WatchEvent:
