@@ -6,14 +6,12 @@ import random as random_module
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard, cast
 
 import anyio
 import anyio.abc
-from kubernetes_asyncio.client import ApiClient
 
 from lease_aio.api import LEASES, AiohttpTransport, Api, Follow, Page, PatchType, RestApi, follow
-from lease_aio.api.config import load_configuration
 from lease_aio.api.memory import MemoryApi
 from lease_aio.clock import Clock, SystemClock
 from lease_aio.election import Candidate, Engine, Event, Leadership, SharedWatches, Terms
@@ -25,6 +23,9 @@ from lease_aio.naming import KUBE_APISERVER, candidate_identity, check_lease_nam
 from lease_aio.scheduler import Scheduler, SchedulerReport
 from lease_aio.server.store import Store
 from lease_aio.timing import Timing
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import ApiClient  # takes most of a second to import
 
 DEFAULT_NAMESPACE = "default"
 
@@ -112,9 +113,9 @@ class LeaseClient:
         return background
 
     async def _open(self, stack: AsyncExitStack) -> Api:
-        if isinstance(self._source, ApiClient):
+        if _is_api_client(self._source):
             return await stack.enter_async_context(RestApi.from_api_client(self._source))
-        return self._source
+        return cast("Api", self._source)
 
     @property
     def engine(self) -> Engine:
@@ -385,6 +386,11 @@ class LeaseClient:
         return lease if lease.namespace else lease.with_metadata(namespace=self.namespace)
 
 
+def _is_api_client(source: ApiClient | Api) -> TypeGuard[ApiClient]:
+    """Told by its configuration, which no `Api` has: asking for the class would import all its models."""
+    return hasattr(source, "configuration")
+
+
 @asynccontextmanager
 async def connect(
     target: Literal["embedded"] | None = None,
@@ -416,6 +422,8 @@ async def connect(
             api: Api = MemoryApi(Store(now=clock.wall_us()), wall_us=clock.wall_us)
             found = DEFAULT_NAMESPACE
         elif target is None:
+            from lease_aio.api.config import load_configuration  # noqa: PLC0415 - see the import of ApiClient
+
             loaded = await load_configuration(kubeconfig, context=context)
             api = await stack.enter_async_context(
                 RestApi(AiohttpTransport(loaded.configuration, headers=loaded.headers))

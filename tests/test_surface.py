@@ -4,6 +4,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import lease_aio
@@ -68,3 +70,9 @@ def test_the_package_is_marked_as_typed() -> None:
 def test_the_version_is_the_changelogs_next_or_latest() -> None:
     changelog = Path(__file__).parents[1].joinpath("CHANGELOG.md").read_text()
     assert re.search(r"^## \[Unreleased\]", changelog, re.MULTILINE)
+
+
+def test_importing_the_package_does_not_import_the_generated_models() -> None:
+    """Every pytest run of an environment that has the package imports it, for its fixtures."""
+    found = "import sys, lease_aio.testing.plugin; sys.exit('kubernetes_asyncio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", found], check=False).returncode == 0

@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
-from kubernetes_asyncio.client import Configuration
 
 from lease_aio.api.proxy import is_loopback
 from lease_aio.api.transport import Fault, TransportError
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import Configuration  # takes most of a second to import
 
 BEARER = "BearerToken"
 """The key under which a Configuration keeps the whole header."""

@@ -11,18 +11,20 @@ import os
 import ssl
 from collections.abc import Coroutine, Mapping
 from contextvars import ContextVar
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
-from kubernetes_asyncio.client import Configuration
 from yarl import URL
 
 from lease_aio.api.credentials import Credentials
 from lease_aio.api.proxy import choose_proxy
 from lease_aio.api.transport import Answer, Fault, TransportError
 from lease_aio.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import Configuration  # takes most of a second to import
 
 R = TypeVar("R")
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
-from kubernetes_asyncio.client import ApiClient
 
 from lease_aio.api.answers import error_from_transport, read_object, require_success, unintelligible
 from lease_aio.api.http import AiohttpTransport
@@ -16,6 +15,9 @@ from lease_aio.api.transport import Answer, Transport, TransportError
 from lease_aio.api.watching import RestWatch, open_watch
 from lease_aio.errors import Call, ConfigurationError, MalformedObject
 from lease_aio.model import decode, encode
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import ApiClient  # takes most of a second to import
 
 DEFAULT_TIMEOUT_S = 10.0
 _ACCEPT = {"Accept": "application/json"}
