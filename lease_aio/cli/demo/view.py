@@ -28,7 +28,7 @@ _STANDING = {
 }
 _MARKS = {Cause.CRASH: ("✗", "bold red"), Cause.RESIGNATION: ("■", "yellow"), Cause.LOSS: ("!", "bold red")}
 _MOST_LINES = 8  # of what happened
-_FIXED_ROWS = 16  # all rows but those lines and the matrix
+_FIXED_ROWS = 15  # all rows but those lines, the matrix and the bar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +75,9 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
     """The picture for a terminal of that size."""
     inner = max(40, min(width, 120) - 4)
     matrix_rows = -(-len(picture.board) // (2 * min(inner, 100)))
-    lines = max(1, min(_MOST_LINES, height - 1 - _FIXED_ROWS - matrix_rows))
+    room = height - 1 - _FIXED_ROWS - matrix_rows
+    bar = room > 2  # else its row is better used
+    lines = max(1, min(_MOST_LINES, room - bar))
     done = min(1.0, picture.now_s / picture.plan.seconds)
     clock = f"{min(picture.now_s, picture.plan.seconds):.0f} of {picture.plan.seconds:.0f} s"
     parts = Group(
@@ -86,7 +88,7 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
         _identities(picture.identities),
         _section("what happened", ""),
         Text("\n".join([*picture.news[-lines:], *[""] * (lines - len(picture.news))]), no_wrap=True),
-        _bar(done, inner, "green"),
+        *([_bar(done, inner, "green")] if bar else []),
     )
     return Panel(
         parts,

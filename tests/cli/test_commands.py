@@ -1,0 +1,142 @@
+"""`serve`, `fleet`, `identity` and `demo` as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lease_aio.cli.exits import Exit
+from tests.cli.rig import Command, events, invoke
+
+pytestmark = pytest.mark.slow
+
+
+def kubectl(kubeconfig: str, *args: str) -> str:
+    command = ["kubectl", "--kubeconfig", kubeconfig, *args]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+# ---------------------------------------------------------------------- serve
+
+
+def test_the_kubeconfig_is_the_owners_alone_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text("old")
+    path.chmod(0o644)
+    with Command("serve", "--json", "--kubeconfig-out", str(path)) as server:
+        url = server.event("serving")["url"]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert url in path.read_text()
+        server.signal(signal.SIGTERM)
+        assert server.end()[0] == Exit.TERMINATED
+
+    assert [one.name for one in tmp_path.iterdir()] == ["kubeconfig"]
+
+
+def test_a_taken_port_is_named(served: str) -> None:
+    port = served_port(served)
+
+    result = invoke("serve", "--port", str(port))
+
+    assert result.exit_code == Exit.USAGE
+    assert f"127.0.0.1:{port}" in result.stderr
+    assert "--port" in result.stderr
+
+
+def test_a_kubeconfig_that_cannot_be_written_is_named() -> None:
+    result = invoke("serve", "--kubeconfig-out", "/nonexistent/kubeconfig")
+
+    assert result.exit_code == Exit.USAGE
+    assert "/nonexistent/kubeconfig" in result.stderr
+
+
+def served_port(kubeconfig: str) -> int:
+    return int(Path(kubeconfig).read_text().split("http://127.0.0.1:")[1].split("'")[0])
+
+
+# ---------------------------------------------------------------------- fleet
+
+
+def test_a_fleet_registers_renews_reports_and_deletes_what_it_created(served: str) -> None:
+    options = ("--nodes", "20", "--prefix", "mine-", "--register", "--delete", "--lease-duration", "4")
+    with Command("fleet", "--json", "--kubeconfig", served, "--seconds", "6", *options) as fleet:
+        progress = fleet.event("progress")
+        assert "mine-19" in kubectl(served, "get", "leases", "-n", "kube-node-lease")
+        conditions = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+        assert kubectl(served, "get", "node", "mine-0", "-o", conditions) == "True"
+        code, seen, _ = fleet.end()
+
+    assert code == 0
+    assert progress["nodes"] == progress["fresh"] == 20
+    assert progress["errors"] == 0
+    assert set(progress["lateness_s"]) == set(progress["gap_s"]) == {"p50", "p99", "max"}
+    report = next(one for one in seen if one["event"] == "report")
+    assert report["renewals"] >= 80
+    assert report["gap_s"]["max"] < 4
+    assert "mine-" not in kubectl(served, "get", "leases,nodes", "-A", "-o", "name")
+
+
+def test_a_fleet_that_is_stopped_still_reports(served: str) -> None:
+    with Command("fleet", "--json", "--kubeconfig", served, "--nodes", "5") as fleet:
+        fleet.event("starting")
+        fleet.signal(signal.SIGINT)
+        code, seen, _ = fleet.end()
+
+    assert code == Exit.INTERRUPTED
+    assert seen[-1]["event"] == "report"
+
+
+# ---------------------------------------------------------------------- identity
+
+
+def test_an_identity_is_published_listed_and_withdrawn(served: str) -> None:
+    with Command("identity", "publish", "--json", "--kubeconfig", served, "--hostname", "cp-1") as publisher:
+        holder = publisher.event("published")["holder"]
+        listed = invoke("identity", "list", "--kubeconfig", served)
+        (one,) = events(invoke("identity", "list", "--json", "--kubeconfig", served).stdout)
+        publisher.signal(signal.SIGTERM)
+        code, seen, _ = publisher.end()
+
+    header, row = listed.stdout.splitlines()
+    assert header.split() == ["NAME", "HOST", "HOLDER", "AGE", "RENEWED", "STATE"]
+    assert row.split()[1:3] == ["cp-1", holder]
+    assert row.endswith("fresh")
+    assert (one["hostname"], one["holder"], one["state"]) == ("cp-1", holder, "fresh")
+    assert code == Exit.TERMINATED
+    assert seen[-1]["event"] == "withdrawing"
+    assert "No API server identities" in invoke("identity", "list", "--kubeconfig", served).stdout
+
+
+# ---------------------------------------------------------------------- demo
+
+
+@pytest.mark.timeout(90)
+def test_the_demos_report_is_what_the_server_stored() -> None:
+    with Command("demo", "--seconds", "10", "--json") as demo:
+        code, seen, stderr = demo.end()
+
+    report = seen[-1]
+    assert report["event"] == "report"
+    assert [check for check in report["checks"] if not check["true"]] == []
+    assert code == 0, stderr
+    assert [one["cause"] for one in report["handovers"]] == ["crash", "resignation"]
+    names = [one["event"] for one in seen]
+    assert {"demo", "started", "crashed", "restarted", "resigned", "handover", "silenced", "progress"} <= set(names)
+
+
+def test_on_a_given_cluster_the_demo_leaves_nothing_behind_even_when_stopped(served: str) -> None:
+    with Command("demo", "--seconds", "30", "--json", "--kubeconfig", served) as demo:
+        demo.event("started")
+        demo.event("progress")
+        assert "lease-aio-demo-" in kubectl(served, "get", "leases", "-A", "-o", "name")
+        demo.signal(signal.SIGINT)
+        code, _, _ = demo.end()
+
+    assert code == Exit.INTERRUPTED
+    left = json.loads(kubectl(served, "get", "leases", "-A", "-o", "json"))["items"]
+    assert [one["metadata"]["name"] for one in left if one["metadata"]["name"].startswith("lease-aio-demo-")] == []
