@@ -29,6 +29,8 @@ from lease_aio.timing import Timing
 
 RENEW_JITTER = 0.1  # a renewal comes up to a tenth of its interval early, never late
 _RELEASED_DURATION_S = 1  # what client-go writes on release: 0 is refused by the API
+_MOST_TRANSITIONS = 2**31 - 1  # an int32
+_DOUBTS_KEPT = 8  # writes of unknown outcome that are remembered; an older one that lands counts as a stranger's
 
 
 class Kind(enum.Enum):
@@ -74,18 +76,24 @@ class _Flight:
 
     request: Request
     sent: float
+    known: int  # the newest version known when it was sent
     landed: Lease | None = None  # the watch showed it before the answer came
+    overtaken: bool = False  # something else was seen since: should it still land, then as a stranger's
 
     def wrote(self, lease: Lease) -> bool:
         mine = self.request.lease
-        return mine is not None and _signature(mine) == _signature(lease)
+        return mine is not None and not self.overtaken and _signature(mine) == _signature(lease)
+
+    def may_follow(self, version: int) -> bool:
+        """It could still pass compare-and-swap now that `version` is the current one."""
+        mine = self.request.lease
+        return mine is not None and mine.resource_version == str(version)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """The newest record known, and since when this candidate has known this version of it."""
 
-    version: int
     lease: Lease
     since: float
 
@@ -130,9 +138,11 @@ class Election:
         self._phase = _Phase.IDLE
         self._reason = EndReason.RESIGNED
         self._seen: _Seen | None = None
+        self._version = 0  # the newest one known, be it a record's or a deletion's
         self._ours: Lease | None = None  # the version last known to hold our own write
         self._flight: _Flight | None = None
         self._doubtful: list[_Flight] = []  # writes of unknown outcome since the last confirmed one
+        self._setbacks = 0  # failed writes since the last one that landed
         self._must_read = True
         self._blocked_until = -math.inf  # nobody holds it, yet it is not ours to take before
         self._retry_at = -math.inf
@@ -213,7 +223,7 @@ class Election:
         if now < self.due:
             return None
         request = self._next_request(now, wall_us)
-        self._flight = _Flight(request, now)
+        self._flight = _Flight(request, now, self._version)
         return request
 
     def _next_request(self, now: float, wall_us: int) -> Request:
@@ -250,7 +260,7 @@ class Election:
             lease_duration_seconds=duration,
             acquire_time=at,
             renew_time=at,
-            lease_transitions=(old.spec.lease_transitions or 0) + 1,
+            lease_transitions=min((old.spec.lease_transitions or 0) + 1, _MOST_TRANSITIONS),
             preferred_holder=None,
         )
 
@@ -272,11 +282,11 @@ class Election:
         flight = self._take_flight(request)
         if flight is None:
             return ()
-        self._retry_at = -math.inf
+        self._retry_at = now
         if request.kind is Kind.READ:
-            return self._read_back(lease, now)
+            return self._read_back(flight, lease, now)
         assert lease is not None
-        self._note(lease, now, flight)
+        self._note(lease, now, None if flight.overtaken else flight)
         return self._landed(flight, lease, now)
 
     def failed(self, request: Request, failure: Failure, now: float) -> tuple[Event, ...]:
@@ -288,19 +298,19 @@ class Election:
             return self._landed(flight, flight.landed, now)
         if failure is Failure.PERMANENT:
             return self._refused()
-        if failure is Failure.GONE:
-            return self._read_back(None, now)
         self._remember(flight, failure, now)
-        return self._settle()
+        return self._read_back(flight, None, now) if failure is Failure.GONE else self._settle()
 
     def _remember(self, flight: _Flight, failure: Failure, now: float) -> None:
         wrote = flight.request.kind is not Kind.READ
         if wrote and failure in (Failure.CONFLICT, Failure.UNKNOWN):
             self._must_read = True  # rule 3
-        else:
-            self._retry_at = now + self._timing.retry_interval_s * (1 + self._random()) / 2
-        if wrote and failure is Failure.UNKNOWN:
-            self._doubtful.append(flight)
+        if wrote and failure is Failure.UNKNOWN and not flight.overtaken:
+            self._doubtful = [*self._doubtful, flight][-_DOUBTS_KEPT:]
+        self._setbacks += wrote
+        # What one look can mend is looked at once; a second failed write in a row may be the first of thousands.
+        at_once = (failure is not Failure.NOT_DONE and self._setbacks == 1) if wrote else failure is Failure.GONE
+        self._retry_at = now if at_once else now + self._timing.retry_interval_s * (1 + self._random()) / 2
 
     def _take_flight(self, request: Request) -> _Flight | None:
         """The flight of that request; None where the candidacy that sent it has ended."""
@@ -313,12 +323,13 @@ class Election:
     def _landed(self, flight: _Flight, lease: Lease, now: float) -> tuple[Event, ...]:
         """A write of ours is known to be done; rule 1 counts from when it was sent."""
         self._doubtful.clear()  # what was sent before it can no longer pass compare-and-swap
+        self._setbacks = 0
         if flight.request.kind is Kind.RELEASE:
-            return self._end(released=True)
+            return self._released(now)
         self._confirm(flight)
         if flight.request.kind is Kind.ACQUIRE and self._phase is _Phase.CONTENDING:
             return self._won(lease, now)
-        return ()
+        return self._settle()  # the watch may have shown already that it was lost again
 
     def _confirm(self, flight: _Flight) -> None:
         self._renew_at = flight.sent + self._timing.renew_interval_s * (1 - RENEW_JITTER * self._random())
@@ -339,10 +350,14 @@ class Election:
         self._reported_holder = None
         return (Started(term=self.term),)
 
-    def _read_back(self, lease: Lease | None, now: float) -> tuple[Event, ...]:
+    def _read_back(self, flight: _Flight, lease: Lease | None, now: float) -> tuple[Event, ...]:
         self._must_read = False
         self._read_at = now
-        return self._absent() if lease is None else self._learn(lease, now)
+        if lease is None:
+            return self._absent(now)
+        if int(lease.resource_version) < flight.known:  # the cluster was restored from a backup: what we knew is void
+            self._version, self._seen, self._ours = 0, None, None
+        return self._learn(lease, now)
 
     def _learn(self, lease: Lease, now: float) -> tuple[Event, ...]:
         """A record was read or watched: perhaps it is a write of ours that nobody answered for."""
@@ -357,7 +372,7 @@ class Election:
 
     def observed(self, lease: Lease, now: float) -> tuple[Event, ...]:
         """A watch showed this state; older ones than what is known are passed over."""
-        if self._seen is not None and int(lease.resource_version) <= self._seen.version:
+        if int(lease.resource_version) <= self._version:
             return ()
         flight = self._flight
         if flight is None or not flight.wrote(lease):
@@ -369,9 +384,18 @@ class Election:
         return ()
 
     def vanished(self, resource_version: str) -> tuple[Event, ...]:
-        """A watch showed that the Lease was deleted; `resource_version` is the deletion's, or empty."""
-        if self._seen is None or (resource_version and int(resource_version) <= self._seen.version):
+        """A watch showed that the Lease is gone.
+
+        Args:
+            resource_version: The deletion's. Empty where only the absence is known, not as of when: then the
+                Lease is read.
+        """
+        if not resource_version:
+            self._must_read = True
             return ()
+        if int(resource_version) <= self._version:
+            return ()
+        self._version = int(resource_version)
         return self._absent()
 
     def _note(self, lease: Lease, now: float, mine: _Flight | None) -> None:
@@ -383,20 +407,39 @@ class Election:
             mine: Our own write that made this record, if one did.
         """
         version = int(lease.resource_version)
-        if self._seen is not None and version <= self._seen.version:
+        if version <= self._version:
             return
+        if self._flight is not None and not self._flight.wrote(lease):
+            self._flight.overtaken = True
         unchanged = self._ours is not None and _signature(self._ours) == _signature(lease)
         self._ours = lease if mine is not None or unchanged else None  # rule 4
-        self._seen = _Seen(version, lease, now)
+        self._version, self._seen = version, _Seen(lease, now)
+        self._doubtful = [f for f in self._doubtful if f.may_follow(version)]
+        if self._ours is None and lease.holder:
+            self._setbacks = 0  # beaten fairly
 
-    def _absent(self) -> tuple[Event, ...]:
-        """Deleted. A holder that was alive may still work: its time runs on (rule 2)."""
-        seen, self._seen = self._seen, None
-        if seen is not None and seen.lease.holder and self._ours is None:
-            written = seen.lease.spec.lease_duration_seconds
-            self._blocked_until = max(self._blocked_until, seen.since + self._timing.takeover_after_s(written))
+    def _absent(self, now: float | None = None) -> tuple[Event, ...]:
+        """Deleted. Who led lets go; who waited lets a full term pass from when the absence is read (rule 2).
+
+        Somebody may have renewed, or even won, between our last sight of the Lease and its end, and may work on.
+        """
         self._ours = None
+        if self._seen is not None or now is None:  # there was a Lease: a create sent before may land where it was
+            self._overtake()
+        if self._phase is _Phase.LEADING:
+            self._seen = None
+        elif self._seen is not None and now is None:
+            self._must_read = True
+        elif self._seen is not None and now is not None:
+            written = self._seen.lease.spec.lease_duration_seconds or 0
+            wait_s = self._timing.takeover_after_s(max(written, self._timing.lease_duration_s))
+            self._blocked_until, self._seen = max(self._blocked_until, now + wait_s), None
         return self._settle(EndReason.DELETED)
+
+    def _overtake(self) -> None:
+        self._doubtful.clear()
+        if self._flight is not None:
+            self._flight.overtaken = True
 
     # ------------------------------------------------------------------ coming and going
 
@@ -418,33 +461,47 @@ class Election:
     def resign(self, now: float) -> tuple[Event, ...]:
         """Give up leading, or contending. The term is renewed on until `work_stopped`."""
         if self._phase is _Phase.LEADING:
-            self._blocked_until = now + 2 * self._timing.retry_interval_s  # let another have it
+            self._let_another_have_it(now)
             return self._stop(EndReason.RESIGNED)
         if self._phase is _Phase.CONTENDING:
-            return self._release()
+            return self._release(now)
         return ()
 
     def work_stopped(self, now: float) -> tuple[Event, ...]:
         """The work has stopped; only now may the Lease be released (rule 5)."""
         events = self.resign(now) if self._phase is _Phase.LEADING else ()
-        return (*events, *self._release()) if self._phase is _Phase.STOPPING else events
+        return (*events, *self._release(now)) if self._phase is _Phase.STOPPING else events
 
     def abandon(self) -> tuple[Event, ...]:
         """Give up the release: the Lease runs out by itself."""
-        return () if self._phase is _Phase.IDLE else self._end(released=False)
+        if self._phase is _Phase.IDLE:
+            return ()
+        if self._phase in (_Phase.LEADING, _Phase.STOPPING):
+            self._ours = None  # the work may run on: the record counts as a stranger's from here
+        return self._end(released=False)
 
     def _stop(self, reason: EndReason) -> tuple[Event, ...]:
         assert self.term is not None
         self._phase, self._reason = _Phase.STOPPING, reason
         return (Stopping(term=self.term, reason=reason),)
 
-    def _release(self) -> tuple[Event, ...]:
+    def _release(self, now: float) -> tuple[Event, ...]:
         self._phase = _Phase.RELEASING
-        self._retry_at = -math.inf
+        self._retry_at = now
         return self._settle()
 
+    def _released(self, now: float) -> tuple[Event, ...]:
+        if self._reason is EndReason.RESIGNED:
+            self._let_another_have_it(now)
+        return self._end(released=True)
+
+    def _let_another_have_it(self, now: float) -> None:
+        self._blocked_until = max(self._blocked_until, now + 2 * self._timing.retry_interval_s)
+
     def _refused(self) -> tuple[Event, ...]:
-        self._ours = None  # nothing that we may still write
+        self._ours = None  # nothing that we may still write, nor ask for
+        self._must_read = False
+        self._doubtful.clear()
         if self._phase is _Phase.CONTENDING:
             self._reason = EndReason.REFUSED
             return self._end(released=False)
