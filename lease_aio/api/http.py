@@ -242,6 +242,9 @@ class AiohttpStream:
 
     async def aclose(self) -> None:
         """See `Stream.aclose`."""
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()  # a polite TLS goodbye would outlive us, and the loop perhaps
         self._response.close()
 
     async def _read(self, reading: Coroutine[Any, Any, bytes], timeout_s: float) -> bytes:
