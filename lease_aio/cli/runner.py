@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -38,16 +39,21 @@ def execute(work: Work, output: Output, *, verbose: bool) -> NoReturn:
         cause = leaf(error)
         if verbose:
             traceback.print_exception(error)
-        code = int(exit_code(cause))
-        _tell(output, error_line(cause), code)
+        code = _tell(output, cause)
     raise typer.Exit(code)
 
 
-def _tell(output: Output, line: str, code: int) -> None:
+def _tell(output: Output, error: BaseException) -> int:
+    """Say it, and return the code; a reader that has gone away is no error worth a word."""
     try:
-        output.error(line, code)
-    except BrokenPipeError:  # nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            code = int(exit_code(error))
+            output.error(error_line(error), code)
+            return code
+    except BrokenPipeError:
+        pass
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python complains at its exit
+    return 128 + signal.SIGPIPE
 
 
 async def until_signalled(work: Work) -> int:

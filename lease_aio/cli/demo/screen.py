@@ -20,11 +20,12 @@ _PROGRESS_EVERY_S = 5.0
 
 
 async def show(stage: Stage, output: Output) -> None:
-    """Show the stage until cancelled."""
+    """Show the stage until cancelled, or until there is nothing more to tell before the report."""
     if output.live:
         await _show_live(stage, output)
+        return
     every_s = min(_PROGRESS_EVERY_S, stage.plan.seconds / 4)
-    while True:
+    while stage.now_s + every_s < stage.plan.seconds:
         await anyio.sleep(every_s)
         _tell_progress(stage, output)
 

@@ -1,0 +1,66 @@
+"""The entry point."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import subprocess
+import sys
+from importlib.machinery import ModuleSpec
+
+import pytest
+
+from lease_aio.cli import main
+from lease_aio.cli.exits import EXIT_CODES, Exit
+from tests.cli.rig import invoke
+
+
+def test_without_the_extra_it_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+
+    def without_rich(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name == "rich" else found(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without_rich)
+
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+
+    assert ended.value.code == Exit.USAGE
+    assert capsys.readouterr().err == ('lease-aio: error: the command line needs rich: pip install "lease-aio[cli]"\n')
+
+
+def test_looking_for_the_extra_does_not_need_the_extra() -> None:
+    blocked = "import sys; sys.modules['typer'] = sys.modules['rich'] = None; import lease_aio.cli.main"
+
+    assert subprocess.run([sys.executable, "-c", blocked], check=False, timeout=30).returncode == 0
+
+
+def test_the_help_documents_every_exit_code() -> None:
+    result = invoke("--help")
+
+    assert result.exit_code == 0
+    assert all(f"{code.value}: {meaning[:20]}" in result.stdout for code, meaning in EXIT_CODES.items())
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "lead", "fleet", "identity"])
+def test_every_command_has_help(command: str) -> None:
+    result = invoke(command, "--help")
+
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:
+    command = [sys.executable, "-m", "lease_aio.cli", "fleet", "--embedded", "--nodes", "1", "--seconds", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        errors = process.stderr.read()
+
+    assert process.returncode == 128 + signal.SIGPIPE
+    assert errors.startswith("embedded API server: ")
+    assert len(errors.splitlines()) == 1
