@@ -14,7 +14,7 @@ import selectors
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from types import CoroutineType
-from typing import Any, Final, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple, cast
 
 import anyio
 import anyio.lowlevel
@@ -36,6 +36,7 @@ WALL_START_US: Final = 1_750_000_000_000_000
 """`VirtualClock.wall_us()` at that moment: 2025-06-15T15:06:40Z."""
 
 _RESUME_SLICE_S = 1.0
+_BUSY_TURNS = 10_000
 _SHORTEST_SLEEP_S = 1e-9
 
 
@@ -53,13 +54,15 @@ class Deadlock(RuntimeError):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An asyncio event loop whose `time()` starts at `LOOP_START` and jumps to the next timer.
 
-    It jumps when no callback and no I/O is ready. Raises `Deadlock` out of `run_until_complete` when there is no next
+    It jumps when no callback and no I/O is ready, and when some have been ready for 10,000 turns in a row.
+    Raises `Deadlock` out of `run_until_complete` when there is no next
     timer either.
     """
 
     def __init__(self) -> None:
         self._virtual_now = LOOP_START
         self._outside_work = 0
+        self._busy_turns = 0
         self._events_from = _JumpingSelector(self._next_events)
         super().__init__(self._events_from)
 
@@ -91,7 +94,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Stands in for the selector's wait: `timeout` is the virtual time to the next timer, None without one."""
         events = select(0)
         if events or timeout == 0:
+            self._busy_turns += 1
+            if self._busy_turns > _BUSY_TURNS:
+                self._let_time_pass()
             return events
+        self._busy_turns = 0
         if self._outside_work:
             return select(None)
         if timeout is not None:
@@ -100,6 +107,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if len(self._events_from.get_map()) > 1:  # the loop's own wake-up pipe is always registered
             return select(None)
         raise Deadlock(sorted(_where(task) for task in asyncio.all_tasks(self)))
+
+    def _let_time_pass(self) -> None:
+        """To the next timer although callbacks are ready: on a real loop, being busy takes time too.
+
+        anyio repeats a cancellation at each turn until it is obeyed, so a shielded clean-up that waits for a timer
+        would otherwise never see its time come.
+        """
+        self._busy_turns = 0
+        timers = cast("list[asyncio.TimerHandle]", getattr(self, "_scheduled"))  # noqa: B009 - the base class's own
+        next_timer = min((timer.when() for timer in timers if not timer.cancelled()), default=self._virtual_now)
+        self._virtual_now = max(self._virtual_now, next_timer)
 
 
 class _JumpingSelector(selectors.DefaultSelector):

@@ -91,3 +91,20 @@ async def test_a_term_that_was_won_but_not_entered_is_renewed_until_the_next_is_
         assert second.token > first.token
         with pytest.raises(LeaseAioError):
             first.check()
+
+
+async def test_a_cancellation_while_the_server_hangs_ends_after_two_request_timeouts():
+    rig, network = Rig(), Network()
+    async with anyio.create_task_group() as tasks:
+
+        async def run():
+            async with rig.client("a", network) as leases, leases.lead("x", timing=TIMING):
+                network.hang = True
+                await anyio.sleep_forever()
+
+        tasks.start_soon(run)
+        await anyio.sleep(5)
+        cancelled_at = rig.clock.now()
+        tasks.cancel_scope.cancel()
+    assert rig.clock.now() - cancelled_at <= 2 * TIMING.request_timeout_s + 0.001
+    assert (await rig.lease()).holder == "a", "it runs out by itself"
