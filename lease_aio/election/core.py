@@ -144,6 +144,7 @@ class Election:
         self._doubtful: list[_Flight] = []  # writes of unknown outcome since the last confirmed one
         self._setbacks = 0  # failed writes since the last one that landed
         self._must_read = True
+        self._buried = False  # a Lease was deleted that was perhaps never seen
         self._blocked_until = -math.inf  # nobody holds it, yet it is not ours to take before
         self._retry_at = -math.inf
         self._read_at = -math.inf
@@ -357,6 +358,9 @@ class Election:
             return self._absent(now)
         if int(lease.resource_version) < flight.known:  # the cluster was restored from a backup: what we knew is void
             self._version, self._seen, self._ours = 0, None, None
+        elif self._seen is None and int(lease.resource_version) <= self._version:  # deleted since it was read
+            self._seen = _Seen(lease, now)
+            return self._absent(now)
         return self._learn(lease, now)
 
     def _learn(self, lease: Lease, now: float) -> tuple[Event, ...]:
@@ -428,12 +432,13 @@ class Election:
             self._overtake()
         if self._phase is _Phase.LEADING:
             self._seen = None
-        elif self._seen is not None and now is None:
-            self._must_read = True
-        elif self._seen is not None and now is not None:
-            written = self._seen.lease.spec.lease_duration_seconds or 0
+        elif now is None:
+            self._must_read = self._buried = self._must_read or self._seen is not None  # else its absence was known
+        elif self._seen is not None or self._buried:
+            written = (self._seen and self._seen.lease.spec.lease_duration_seconds) or 0
             wait_s = self._timing.takeover_after_s(max(written, self._timing.lease_duration_s))
-            self._blocked_until, self._seen = max(self._blocked_until, now + wait_s), None
+            self._blocked_until = max(self._blocked_until, now + wait_s)
+            self._seen, self._buried = None, False
         return self._settle(EndReason.DELETED)
 
     def _overtake(self) -> None:
