@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random as random_module
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,7 +34,7 @@ DEFAULT_NAMESPACE = "default"
 class LeaseClient:
     """Everything that renews Leases, on one event loop.
 
-    Enter it (`async with`) in the task that also leaves it. Inside, any number of elections, heartbeats,
+    Inside its block (`async with`), any number of elections, heartbeats,
     fleets and identities run at once; each is an async context manager or iterator of its own, and
     nothing outlives its block.
 
@@ -96,19 +97,21 @@ class LeaseClient:
             raise
 
     async def _start_background(self, stack: AsyncExitStack) -> anyio.abc.TaskGroup:
-        """Shielded: when all around the client is cancelled, terms must still be renewed and released."""
-        background = anyio.create_task_group()
-        shield, started = anyio.CancelScope(shield=True), anyio.Event()
+        """All that runs beside the body, in one task that a TaskGroup of asyncio owns.
+
+        A cancellation of what is around the client does not reach it, so terms are still renewed and released. And
+        the client may be left in another task than it was entered in, as fixtures of pytest-asyncio are.
+        """
+        background, started = anyio.create_task_group(), anyio.Event()
 
         async def work() -> None:
-            with shield:
-                async with background:
-                    started.set()
-                    await self._scheduler.run()
+            async with background:
+                started.set()
+                await self._scheduler.run()
 
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(shield.cancel)
-        tasks.start_soon(work, name="lease_aio scheduler")
+        owner = await stack.enter_async_context(asyncio.TaskGroup())
+        stack.callback(background.cancel_scope.cancel)
+        owner.create_task(work(), name="lease_aio scheduler")
         await started.wait()
         return background
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.abc
 
 from lease_aio.api.proxy import is_loopback
 from lease_aio.api.transport import Fault, TransportError
@@ -55,19 +55,22 @@ class Credentials:
         self._withheld = _is_in_clear(str(configuration.host))
         self._now = now
         self._look_at = self._renew_at = float("-inf")
-        self._tasks: anyio.abc.TaskGroup | None = None
+        self._tasks: asyncio.TaskGroup | None = None  # asyncio's: it may be left in another task than entered in
+        self._refreshing: asyncio.Task[None] | None = None
         self._running: anyio.Event | None = None
         self._error: TransportError | None = None
         self.generation = 0  # grows whenever there are other credentials than before
 
     async def __aenter__(self) -> Self:
-        self._tasks = await anyio.create_task_group().__aenter__()
+        self._tasks = await asyncio.TaskGroup().__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(None, None, None)
+        tasks, self._tasks = self._tasks, None
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        if tasks is not None:
+            await tasks.__aexit__(None, None, None)
 
     async def header(self) -> str | None:
         """The Authorization header to send now, or None for none.
@@ -123,13 +126,13 @@ class Credentials:
         if self._tasks is None:
             raise RuntimeError("the credentials are not open: use them inside `async with`")
         self._running = anyio.Event()
-        self._tasks.start_soon(self._refresh, self._running, renew)
+        self._refreshing = self._tasks.create_task(self._refresh(self._running, renew=renew))
 
     async def _finished(self) -> None:
         if self._running is not None:
             await self._running.wait()
 
-    async def _refresh(self, done: anyio.Event, renew: bool) -> None:  # noqa: FBT001 - start_soon takes no keywords
+    async def _refresh(self, done: anyio.Event, *, renew: bool) -> None:
         before = self._identity()
         try:
             await self._ask(renew=renew)
