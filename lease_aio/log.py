@@ -14,8 +14,9 @@ import structlog
 def get_logger(room: str) -> structlog.typing.FilteringBoundLogger:
     """The logger of one room.
 
-    An application that configured structlog gets the events there. One that did not gets them in the
-    standard logger `lease_aio.<room>`: silent below WARNING by default, and never on standard output.
+    An application that has configured structlog by then gets the events there, so this is called when there is
+    something to log, not at import. One that has not gets them in the standard logger `lease_aio.<room>`: silent
+    below WARNING by default, and never on standard output.
     """
     name = f"lease_aio.{room}"
     if structlog.is_configured():

@@ -25,7 +25,6 @@ from lease_aio.model import Lease
 from lease_aio.scheduler import Priority, Renewal, Scheduler, Verdict
 from lease_aio.timing import Timing
 
-_log = get_logger("election")
 _RELEASE_REQUESTS = 2  # how many request time-outs a release may take before it is abandoned
 
 
@@ -77,7 +76,7 @@ class Candidate:
         self._core = Election(
             name=name, namespace=namespace, identity=identity, timing=timing, random=engine.random, labels=labels
         )
-        self._log = _log.bind(lease=f"{namespace}/{name}", identity=identity)
+        self._log = get_logger("election").bind(lease=f"{namespace}/{name}", identity=identity)
         self._renewal: Renewal | None = None
         self._subscription: Subscription | None = None
         self._decided = anyio.Event()  # started, or ended without a term

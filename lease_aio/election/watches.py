@@ -14,8 +14,6 @@ from lease_aio.errors import ApiError
 from lease_aio.log import get_logger
 from lease_aio.model import Lease
 
-_log = get_logger("election")
-
 
 class Listener(Protocol):
     """Who wants to know of one Lease. The calls come from the event loop and must not block."""
@@ -109,6 +107,7 @@ class _NamespaceWatch:
     def _refuse(self, error: ApiError) -> None:
         """Without the right to watch, candidates poll; said once for the namespace."""
         self._refusal = error
-        _log.warning("election.watch_refused", namespace=self._namespace, error=str(error), remedy="polling instead")
+        log = get_logger("election")
+        log.warning("election.watch_refused", namespace=self._namespace, error=str(error), remedy="polling instead")
         for subscription in [s for group in self._listeners.values() for s in group]:
             subscription.listener.watch_refused(error)

@@ -25,8 +25,6 @@ from lease_aio.log import get_logger
 from lease_aio.naming import check_lease_name
 from lease_aio.scheduler import Scheduler, spread
 
-_log = get_logger("heartbeat")
-
 _ADDED_AT_ONCE = 1000  # before others get a turn on the event loop
 
 
@@ -286,7 +284,7 @@ class Fleet:
         try:
             self._on_failure(name, error)
         except Exception:  # noqa: BLE001 - whatever it is, it is not ours
-            _log.exception("fleet.on_failure_raised", node=name)
+            get_logger("heartbeat").exception("fleet.on_failure_raised", node=name)
 
     async def _leave(self) -> None:
         """Ends with no attempt running, also when cancelled; deletes what is to be deleted, as far as time allows."""
