@@ -81,17 +81,26 @@ def _unreadable(error: Exception, data: bytes) -> StatusError:
 
 def duplicates(data: bytes) -> list[str]:
     """Complaints about fields that occur twice in one object of a JSON body; the last one has won."""
-    found = False
+    try:
+        _without_duplicates.decode(data.decode())
+    except _DuplicateError:
+        # Where they are is only worked out when there are some, which is next to never.
+        return _located(json.loads(data, object_pairs_hook=_Pairs), "")
+    return []
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal found
-        result = dict(items)
-        found = found or len(result) != len(items)
-        return result
 
-    json.loads(data, object_pairs_hook=pairs)
-    # Where they are is only worked out when there are some, which is next to never.
-    return _located(json.loads(data, object_pairs_hook=_Pairs), "") if found else []
+class _DuplicateError(Exception):
+    """A field occurs twice."""
+
+
+def _distinct(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(items)
+    if len(result) != len(items):
+        raise _DuplicateError
+    return result
+
+
+_without_duplicates = json.JSONDecoder(object_pairs_hook=_distinct)
 
 
 class _Pairs(list[tuple[str, Any]]):

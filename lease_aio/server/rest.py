@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -269,13 +270,23 @@ class Front:
         options.check_numbers(call.query)
         chosen = options.watch_options(call.query)
         opened = self._open(call, chosen)
+        try:
+            return await self._answer_watch(call, chosen, form, opened)
+        finally:
+            # Whatever happened, also while the headers were sent: an open watch would pile up events.
+            if not isinstance(opened, StatusError):
+                opened.close()
+
+    async def _answer_watch(
+        self, call: Call, chosen: options.WatchOptions, form: Form, opened: Watch | StatusError
+    ) -> web.StreamResponse:
         response = web.StreamResponse(headers=_headers())
         response.content_type = bodies.JSON
         response.enable_chunked_encoding()
-        await response.prepare(call.request)
         render = _EventRenderer(self, call, form)
         # That the client goes away is how most watches end.
         with contextlib.suppress(ConnectionResetError):
+            await response.prepare(call.request)
             try:
                 if isinstance(opened, StatusError):
                     raise opened
@@ -325,7 +336,6 @@ class Front:
             ).run(response)
         finally:
             self._streams.discard(signal)
-            watch.close()
 
     # --- reading and writing --------------------------------------------------------------------------------
 
@@ -474,7 +484,9 @@ class _EventRenderer:
 
 
 def _headers() -> dict[str, str]:
-    return {"Audit-Id": str(uuid.uuid4()), "Cache-Control": "no-cache, private"}
+    # Random bits of our own: the system's cost a call into the kernel.
+    audit = uuid.UUID(int=random.getrandbits(128), version=4)
+    return {"Audit-Id": str(audit), "Cache-Control": "no-cache, private"}
 
 
 def _warning(problems: Sequence[str]) -> str:

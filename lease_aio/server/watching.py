@@ -39,7 +39,7 @@ class Streaming:
     """One open watch response.
 
     Attributes:
-        watch: where events come from; closed by `run`.
+        watch: where events come from.
         render: the bytes of one event.
         revision: the store's current revision, for bookmarks.
         bookmarks: whether the client allows them.
@@ -57,7 +57,7 @@ class Streaming:
     stopping: Callable[[], bool]
 
     async def run(self, response: web.StreamResponse) -> None:
-        """Write events until the deadline or the end of the server; the watch is closed afterwards.
+        """Write events until the deadline or the end of the server.
 
         Raises:
             StatusError: 410, when the watch was read too slowly.
@@ -65,16 +65,11 @@ class Streaming:
         self.watch.on_ready = self.signal.set
         timeout_s = self.timeout_s if self.timeout_s is not None else random.uniform(*_DEFAULT_TIMEOUT_S)
         deadline = anyio.current_time() + timeout_s
-        try:
-            await self._pump(response, deadline)
-        finally:
-            self.watch.close()
-
-    async def _pump(self, response: web.StreamResponse, deadline: float) -> None:
         bookmark_at = bookmark_due(now=anyio.current_time(), deadline=deadline)
         while not self.stopping() and (now := anyio.current_time()) < deadline:
             events = self.watch.pull()
-            if self.bookmarks and now >= bookmark_at:
+            # Only who has seen all that there is may be told how far that reaches.
+            if self.bookmarks and now >= bookmark_at and not events:
                 events.append(self.watch.bookmark(self.revision()))
                 bookmark_at = bookmark_due(now=now, deadline=deadline)
             if events:
