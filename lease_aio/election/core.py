@@ -295,8 +295,10 @@ class Election:
         flight = self._take_flight(request)
         if flight is None:
             return ()
-        if flight.landed is not None:
+        if flight.landed is not None and failure is Failure.UNKNOWN:
             return self._landed(flight, flight.landed, now)
+        if flight.landed is not None:  # the very same record, but not ours: a double's, written in the same microsecond
+            self._ours = None
         if failure is Failure.PERMANENT:
             return self._refused()
         self._remember(flight, failure, now)

@@ -101,6 +101,7 @@ class Client:
         self.last_sent = -math.inf  # of the newest write of this process that was committed
         self.last_stamp = 0
         self.sent: deque[float] = deque()
+        self.let_go_at = -math.inf  # when the Lease under its own term was deleted: what it knew is void
         self.ignorant_since = -math.inf  # before this, no tenancy escaped its notice
         self.contend()
 
@@ -138,7 +139,7 @@ class Client:
         if request is not None:
             self.sim.send(self, request)
         self.check(now)
-        wake = min(core.due, core.valid_until if core.leading else math.inf)
+        wake = min(core.due, core.valid_until if core.leading and core.valid_until > now else math.inf)
         if wake != self.armed:
             self.armed = wake
             if wake < math.inf:
@@ -184,11 +185,11 @@ class Client:
 
     def sees(self, lease: Lease | None, at: float) -> None:
         """What this process knows of the Lease's existence from here on."""
-        if lease is not None:
+        if lease is not None and at >= self.let_go_at:
             self.ignorant_since = math.inf
-        elif self.core.leading:
-            self.ignorant_since = -math.inf
-        elif self.ignorant_since == math.inf:
+        elif lease is None and self.core.leading:
+            self.ignorant_since, self.let_go_at = -math.inf, at
+        elif lease is None and self.ignorant_since == math.inf:
             self.ignorant_since = at
 
     def learns_from(self, request: Request, lease: Lease | None, at: float | None) -> None:

@@ -3,8 +3,17 @@
 import pytest
 
 from lease_aio.election.core import Failure, Kind
-from lease_aio.election.events import EndReason, State
-from tests.election.core_rig import VALID_S, candidate, ended, leading, release_due, stopping_reason, waiting
+from lease_aio.election.events import EndReason, State, Waiting
+from tests.election.core_rig import (
+    TAKEOVER_S,
+    VALID_S,
+    candidate,
+    ended,
+    leading,
+    release_due,
+    stopping_reason,
+    waiting,
+)
 
 # ---------------------------------------------------------------------- writes of unknown outcome
 
@@ -84,14 +93,26 @@ def test_the_watch_may_confirm_a_renewal_before_its_answer():
     assert it.core.state is State.LEADING
 
 
-@pytest.mark.parametrize("failure", [Failure.UNKNOWN, Failure.CONFLICT, Failure.NOT_DONE])
-def test_a_win_shown_by_the_watch_first_counts_whatever_the_answer_says(failure):
+def test_a_win_shown_by_the_watch_first_counts_also_when_no_answer_comes():
     it = candidate()
     it.read(None)
     request = it.sends(Kind.ACQUIRE)
     assert it.watch(it.landed(request)) == ()
-    (started,) = it.core.failed(request, failure, it.now)
+    (started,) = it.core.failed(request, Failure.UNKNOWN, it.now)
     assert started.term.token == 101
+
+
+@pytest.mark.parametrize("failure", [Failure.CONFLICT, Failure.NOT_DONE, Failure.GONE])
+def test_a_record_like_ours_is_a_doubles_when_the_answer_says_that_ours_was_not_written(failure):
+    it = candidate()
+    it.read(None)
+    request = it.sends(Kind.ACQUIRE)
+    record = it.landed(request)  # of the same identity, in the same microsecond
+    it.watch(record)
+    it.core.failed(request, failure, it.now)
+    if failure is Failure.CONFLICT:
+        assert it.read(record) == (Waiting(holder="me"),)
+    assert it.core.due == pytest.approx(1000 + TAKEOVER_S)
 
 
 def test_a_win_that_landed_unanswered_is_found_by_reading():
