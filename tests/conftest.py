@@ -1,10 +1,18 @@
 """What all tests share: asyncio as the only backend, and virtual time for the modules that ask for it."""
 
+import os
+
+import hypothesis
 import pytest
 
 from lease_aio.testing import VIRTUAL_TIME
 
 pytest_plugins = ["tests.cluster.fixtures"]
+
+# The gate asks the same questions each time; everywhere else, new ones are tried.
+hypothesis.settings.register_profile("gate", derandomize=True, database=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("gate")
 
 
 @pytest.fixture(scope="module")

@@ -449,7 +449,8 @@ class Store:
         if dry_run:
             return new
         if old.get("deletionTimestamp") and not new["metadata"].get("finalizers") and resource is not NAMESPACES:
-            return self._remove(resource, current, last=new)
+            self._remove(resource, current)  # what was last stored is what followers are told; `new` never was
+            return new
         self._commit(resource, new, current)
         if resource is NAMESPACES:
             self._finish_namespace(old["name"])
@@ -469,8 +470,7 @@ class Store:
             self._commit(resource, released, marked)
         return marked
 
-    def _remove(self, resource: ResourceType, current: Json, *, last: Json | None = None) -> Json:
-        obj = current if last is None else last
+    def _remove(self, resource: ResourceType, obj: Json) -> Json:
         self._revision += 1
         self._shelves[resource].drop(self._revision, obj)
         if resource.namespaced:

@@ -91,6 +91,17 @@ async def test_all_namespaces_can_be_watched_together(api: Api, ns: Namespace) -
     assert event == {"type": "ADDED", "object": made}
 
 
+async def test_removing_the_last_finalizer_shows_the_state_that_was_stored_before(api: Api, ns: Namespace) -> None:
+    await ns.create("a", metadata={"finalizers": ["example.com/hold"]}, holderIdentity="x")
+    marked = (await api.delete(ns.path("a"))).json
+    async with await api.watch(ns.leases, resourceVersion=marked["metadata"]["resourceVersion"]) as watch:
+        freed = await api.put(ns.path("a"), changed(marked, metadata={"finalizers": None}, holderIdentity="y"))
+        ((kind, obj),) = await watch.take(1)
+    assert (freed.status, freed.json["spec"]["holderIdentity"]) == (200, "y")
+    assert int(obj["metadata"].pop("resourceVersion")) > int(marked["metadata"].pop("resourceVersion"))
+    assert (kind, obj) == ("DELETED", marked)
+
+
 async def test_one_name_can_be_watched(api: Api, ns: Namespace) -> None:
     selector = "metadata.name=b"
     async with await api.watch(ns.leases, fieldSelector=selector, resourceVersion=await _version(ns)) as watch:
