@@ -9,7 +9,8 @@ rise, nobody's Lease is released by another, somebody leads, requests are few).
 
 Two faults are beyond what any rule on a Lease can outlast, since they take away what the others wait for: a holder
 blanked by hand, and a Lease deleted. There only this is checked: the undermined term may overlap with later ones, yet
-never with one of a candidate that knew of the Lease, found it gone and created it anew (`Client.ignorant_since`).
+never with one of a candidate that knew of the Lease, found it gone and created it anew (`Client.ignorant_since`), as
+long as its own duration is not the shorter one: that of a holder it never saw it cannot know.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class Tenancy:
     """One winning write, as the server saw it."""
 
     owner: Election
+    duration_s: int
     acquired_at: float
     created: bool
     ignorant_since: float  # of its candidate
@@ -376,7 +378,11 @@ class Simulation:
             rise = wrote.spec.lease_transitions == (0 if old is None else (old.spec.lease_transitions or 0) + 1)
             self.rule(rise, client, "transitions did not rise by one")
             self.tenancies[_key(wrote)] = Tenancy(
-                owner=core, acquired_at=self.now, created=old is None, ignorant_since=client.ignorant_since
+                owner=core,
+                duration_s=client.timing.lease_duration_s,
+                acquired_at=self.now,
+                created=old is None,
+                ignorant_since=client.ignorant_since,
             )
         if client.core is core and request.kind is not Kind.RELEASE:
             client.last_sent = max(client.last_sent, sent)
@@ -535,7 +541,8 @@ class Simulation:
 def _may_overlap(old: Tenancy, new: Tenancy) -> bool:
     if new.blanked or new.deleted or old.blanked:
         return True
-    return old.deleted and (not new.created or old.acquired_at >= new.ignorant_since)
+    ignorant = old.acquired_at >= new.ignorant_since or old.duration_s > new.duration_s
+    return old.deleted and (not new.created or ignorant)
 
 
 def _key(lease: Lease) -> object:
