@@ -18,8 +18,8 @@ falling tokens, a release of another's Lease, nobody leading for good, floods): 
 | JudgesByRenewTime | 88.0 % | 88.2 % |
 | WaitsItsOwnDuration | 14.5 % | 13.2 % |
 | WorksOnUnderAnotherHolder | 35.0 % | not killed |
-| DeletionFreesAtOnce | 13.0 % | 16.0 % |
-| DeletionIsDatedBackToTheLastSight | 1.0 % | 0.8 % |
+| DeletionFreesAtOnce | 9.5 % | 13.0 % |
+| DeletionIsDatedBackToTheLastSight | 1.0 % | 0.6 % |
 | NeverReadsBack | 0.5 % | 0.6 % |
 | TriesAgainAtOnce | 41.0 % | 38.2 % |
 | CountsTermsByTransitions | 17.0 % | 19.0 % |
