@@ -15,7 +15,7 @@ import anyio.abc
 from lease_aio.api import LEASES, AiohttpTransport, Api, Follow, Page, PatchType, RestApi, follow
 from lease_aio.api.memory import MemoryApi
 from lease_aio.clock import Clock, SystemClock
-from lease_aio.election import Candidate, Engine, Event, Leadership, SharedWatches, Terms
+from lease_aio.election import Candidate, Engine, Event, Leadership, Roster, SharedWatches, Stamps, Terms
 from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat import Fleet, Heartbeat, NodeProfile, Owner
 from lease_aio.identity import ApiServerIdentity, Identity, identities
@@ -67,10 +67,15 @@ class LeaseClient:
         self._clock = clock or SystemClock()
         self._random = random
         self._scheduler = Scheduler(self._clock, max_in_flight=max_in_flight, reserved=reserved_for_elections)
+        self._roster = Roster()
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
+        self._entered = False
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise ConfigurationError("this LeaseClient was entered before, and serves one block only: make a new one")
+        self._entered = True
         async with AsyncExitStack() as stack:
             api = await self._open(stack)
             background = await self._start_background(stack)
@@ -81,6 +86,8 @@ class LeaseClient:
                 watches=SharedWatches(api, self._clock, background),
                 tasks=background,
                 random=self._random,
+                stamps=Stamps(self._clock.wall_us),
+                roster=self._roster,
             )
             self._stack = stack.pop_all()
         return self
@@ -107,7 +114,10 @@ class LeaseClient:
         async def work() -> None:
             async with background:
                 started.set()
-                await self._scheduler.run()
+                try:
+                    await self._scheduler.run()
+                finally:
+                    self._roster.close()
 
         owner = await stack.enter_async_context(asyncio.TaskGroup())
         stack.callback(background.cancel_scope.cancel)

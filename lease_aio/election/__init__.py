@@ -1,6 +1,7 @@
 """Leader election: pure rules in `core`, the shell that performs them, and what user code holds."""
 
-from lease_aio.election.candidate import Candidate, Engine
+from lease_aio.election.candidate import Candidate
+from lease_aio.election.engine import Engine, Roster, Stamps
 from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
 from lease_aio.election.term import Leadership, Term, Terms
 from lease_aio.election.watches import SharedWatches
@@ -12,7 +13,9 @@ __all__ = [
     "Engine",
     "Event",
     "Leadership",
+    "Roster",
     "SharedWatches",
+    "Stamps",
     "Started",
     "State",
     "Stopping",

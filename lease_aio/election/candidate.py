@@ -9,42 +9,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 import anyio
-import anyio.abc
 
-from lease_aio.api import LEASES, Api
-from lease_aio.clock import Clock
+from lease_aio.api import LEASES
 from lease_aio.election.core import Election, Failure, Kind, Request
+from lease_aio.election.engine import Engine
 from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
-from lease_aio.election.watches import SharedWatches, Subscription
+from lease_aio.election.watches import Subscription
 from lease_aio.errors import ApiError, ConfigurationError, Conflict, Invalid, LeaseAioError, NotFound, Refused
 from lease_aio.log import get_logger
 from lease_aio.model import Lease
-from lease_aio.scheduler import Priority, Renewal, Scheduler, Verdict
+from lease_aio.scheduler import Priority, Renewal, Verdict
 from lease_aio.timing import Timing
 
 _RELEASE_REQUESTS = 2  # how many request time-outs a release may take before it is abandoned
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Engine:
-    """What all elections of one client share."""
-
-    api: Api
-    clock: Clock
-    scheduler: Scheduler
-    watches: SharedWatches
-    tasks: anyio.abc.TaskGroup
-    random: Callable[[], float]
 
 
 class Candidate:
     """Contends for one Lease, one candidacy after another.
 
     A candidacy lasts from `start` to the `Ended` event. Use `LeaseClient.lead` or `terms` unless the
-    single events are wanted.
+    single events are wanted. One candidacy at a time: two places in the queue take two candidates.
+
+    Attributes:
+        error: What the API server refused for good in this candidacy.
+        stop_reason: Why the term's work was told to stop; None while it runs.
 
     Args:
         engine: What the client shares.
@@ -53,7 +44,8 @@ class Candidate:
         identity: What is written as holder; it must be unique among all candidates.
         timing: Durations.
         labels: Put on the Lease, beside what is there.
-        observer: Called with each event, from the event loop; it must not block or raise.
+        observer: Called with each event, from the event loop; it must not block. What it raises is logged, and
+            changes nothing: others share the loop's renewals.
     """
 
     def __init__(
@@ -82,7 +74,8 @@ class Candidate:
         self._decided = anyio.Event()  # started, or ended without a term
         self._ended = anyio.Event()
         self._last: Ended | None = None
-        self._guard = anyio.CancelScope()
+        self._timer = anyio.CancelScope()  # around the task that knows when the term ends
+        self._nap = anyio.CancelScope()  # around its sleep until then
         self._on_stopping: Callable[[], None] | None = None
         self._told_to_stop = math.inf
         self.stop_reason: EndReason | None = None
@@ -108,14 +101,33 @@ class Candidate:
     # ------------------------------------------------------------------ a candidacy
 
     def start(self) -> None:
-        """Begin to contend. Returns at once."""
+        """Begin to contend. Returns at once.
+
+        Raises:
+            ConfigurationError: it contends already, or the client is closed.
+        """
+        if self._core.state is not State.IDLE:
+            raise ConfigurationError(
+                f"{self.identity} contends for {self.namespace}/{self.name} already, through this very object: "
+                "let it end first, or make another (each `lead` or `lock` is one)"
+            )
+        self._engine.roster.join(self)
         now = self._engine.clock.now()
-        self.error, self.stop_reason, self._last = None, None, None
+        self.error, self.stop_reason, self._told_to_stop = None, None, math.inf
         self._decided, self._ended = anyio.Event(), anyio.Event()
+        self._core.polling = False  # whether there is a watch is for the subscription to say
         self._core.contend(now)
-        self._renewal = Renewal(attempt=self._attempt, priority=Priority.ELECTION, due=now, deadline=math.inf)
+        self._renewal = self._new_renewal(now)
         self._engine.scheduler.add(self._renewal)
         self._subscription = self._engine.watches.subscribe(self.namespace, self.name, self)
+
+    def _new_renewal(self, due: float) -> Renewal:
+        async def attempt() -> Verdict:
+            # The last candidacy's may be on its way to a worker: what it sent, this one would never hear of.
+            return await self._attempt() if self._renewal is renewal else Verdict(due=None, renewed=False)
+
+        renewal = Renewal(attempt=attempt, priority=Priority.ELECTION, due=due, deadline=math.inf)
+        return renewal
 
     async def won(self) -> TermRecord:
         """Wait for the term.
@@ -127,10 +139,11 @@ class Candidate:
         await self._decided.wait()
         if self._core.term is not None:
             return self._core.term
-        if self.error is not None and self._last is not None and self._last.reason is EndReason.REFUSED:
+        if self.error is not None:
             raise self.error
+        why = self._last.reason.value if self._last is not None else ""
         raise LeaseAioError(
-            f"the candidacy of {self.identity} for {self.namespace}/{self.name} was ended before it won"
+            f"the candidacy of {self.identity} for {self.namespace}/{self.name} was ended before it won: {why}"
         )
 
     def when_stopping(self, callback: Callable[[], None]) -> None:
@@ -146,29 +159,49 @@ class Candidate:
     async def finish(self) -> Ended:
         """The work has stopped, or never began: release the Lease, or give up, and return when that is over.
 
-        Takes at most two request time-outs, also when cancelled: then the Lease runs out by itself.
+        Takes at most two request time-outs; then the Lease runs out by itself. A cancel scope around it does not cut
+        that short. A `Task.cancel` that arrives here does: what is on its way still arrives, nothing more is sent.
+
+        Raises:
+            ConfigurationError: it was never started.
         """
-        now = self._engine.clock.now()
+        if self._last is None and self._core.state is State.IDLE:
+            raise ConfigurationError(f"the candidate for {self.namespace}/{self.name} was never started")
+        now, ended = self._engine.clock.now(), self._ended
+        self._timer.cancel()
         self._report_overrun(now)
         self._feed(self._core.resign(now) if self._core.term is None else self._core.work_stopped(now))
-        with anyio.move_on_after(_RELEASE_REQUESTS * self.timing.request_timeout_s, shield=True):
-            await self._ended.wait()
-        self._feed(self._core.abandon())
+        try:
+            with anyio.move_on_after(_RELEASE_REQUESTS * self.timing.request_timeout_s, shield=True):
+                await ended.wait()
+        finally:
+            if ended is self._ended:  # else the next candidacy has begun
+                self._feed(self._core.abandon())
         assert self._last is not None
         return self._last
+
+    def client_closed(self) -> None:
+        """See `engine.Contender`: the term is over, and what was going to be written never will be."""
+        term, leading, told = self._core.term, self._core.leading, self.state in {State.STOPPING, State.RELEASING}
+        if leading and term is not None:
+            self._take((Stopping(term=term, reason=EndReason.CLIENT_CLOSED),))
+        for event in self._core.abandon():
+            if isinstance(event, Ended) and not told:
+                self._take((replace(event, reason=EndReason.CLIENT_CLOSED),))
+            else:
+                self._take((event,))
 
     def _report_overrun(self, now: float) -> None:
         overrun_s = now - self._told_to_stop - self.timing.stop_grace_s
         if overrun_s > 0:
             self._log.error("election.work_overran", overrun_s=round(overrun_s, 3), grace_s=self.timing.stop_grace_s)
-        self._told_to_stop = math.inf
 
     # ------------------------------------------------------------------ the scheduler's side
 
     async def _attempt(self) -> Verdict:
         clock = self._engine.clock
         self._take(self._core.expire(clock.now()))
-        request = self._core.tick(clock.now(), clock.wall_us())
+        request = self._core.tick(clock.now(), self._engine.stamps.next_us())
         if request is None:
             return self._verdict()
         try:
@@ -190,9 +223,10 @@ class Candidate:
         return await api.replace(LEASES, request.lease, timeout_s=timeout_s)
 
     def _failed(self, request: Request, error: ApiError) -> Verdict:
-        self.error = error
         self._log.info("election.request_failed", request=request.kind.value, error=str(error))
         failure = failure_of(error, leading=self._core.leading)
+        if failure is Failure.PERMANENT:
+            self.error = error
         self._take(self._core.failed(request, failure, self._engine.clock.now()))
         return self._verdict(failed=True, retry_after_s=error.retry_after_s)
 
@@ -222,6 +256,11 @@ class Candidate:
         self._core.polling = True
         self._feed(())
 
+    def watch_allowed(self) -> None:
+        """See `watches.Listener`."""
+        self._core.polling = False
+        self._feed(())
+
     # ------------------------------------------------------------------ events
 
     def _feed(self, events: tuple[Event, ...]) -> None:
@@ -242,27 +281,38 @@ class Candidate:
                     self._stop(event)
                 case Ended():
                     self._end(event)
-            if self._observer is not None:
-                self._observer(event)
+            self._tell_observer(event)
+
+    def _tell_observer(self, event: Event) -> None:
+        if self._observer is None:
+            return
+        try:
+            self._observer(event)
+        except Exception:  # noqa: BLE001 - a bug of the caller's must not end the scheduler, which is everybody's
+            self._log.exception("election.observer_raised", happened=type(event).__name__)
 
     def _begin(self, term: TermRecord) -> None:
         self._log.info("election.started", token=term.token, transitions=term.transitions)
-        self._guard = anyio.CancelScope()
-        self._engine.tasks.start_soon(self._expire_in_time, self._guard, name=f"expiry of {self.namespace}/{self.name}")
+        self._timer, self._nap = anyio.CancelScope(), anyio.CancelScope()
+        self._engine.tasks.start_soon(self._keep_time, self._timer, name=f"timer of {self.namespace}/{self.name}")
         self._decided.set()
 
-    async def _expire_in_time(self, scope: anyio.CancelScope) -> None:
+    async def _keep_time(self, timer: anyio.CancelScope) -> None:
+        """End the term when its time is over; say so when the work has not stopped within its grace."""
         clock = self._engine.clock
-        with scope:
+        with timer:
             while self._core.leading:
-                await clock.sleep_until(self._core.valid_until)
+                with anyio.CancelScope() as self._nap:
+                    await clock.sleep_until(self._core.valid_until)
                 self._feed(self._core.expire(clock.now()))
+            await clock.sleep_until(self._told_to_stop + self.timing.stop_grace_s)
+            self._log.error("election.work_overruns", grace_s=self.timing.stop_grace_s)
 
     def _stop(self, event: Stopping) -> None:
         self._log.info("election.stopping", token=event.term.token, reason=event.reason.value)
         self.stop_reason = event.reason
         self._told_to_stop = self._engine.clock.now()
-        self._guard.cancel()
+        self._nap.cancel()
         if self._on_stopping is not None:
             self._on_stopping()
 
@@ -270,7 +320,8 @@ class Candidate:
         self._log.info("election.ended", reason=event.reason.value, released=event.released)
         self._last = event
         self._on_stopping = None
-        self._guard.cancel()
+        self._timer.cancel()
+        self._engine.roster.leave(self)
         if self._renewal is not None:
             self._engine.scheduler.remove(self._renewal)
             self._renewal = None

@@ -40,6 +40,8 @@ class EndReason(enum.Enum):
     """The API server refuses for good: 403, 422, or the namespace is gone."""
     RESIGNED = "resigned"
     """The holder's own wish: the work ended, failed or was cancelled, or `resign` was called."""
+    CLIENT_CLOSED = "client closed"
+    """The LeaseClient was left, or broke, while this one still contended or led: nothing renews it any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

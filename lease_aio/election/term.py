@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 
 from lease_aio.election.candidate import Candidate
 from lease_aio.election.events import EndReason, TermRecord
-from lease_aio.errors import TermLost
+from lease_aio.errors import ConfigurationError, TermLost
+from lease_aio.log import get_logger
 
 
 class Term:
@@ -23,6 +25,9 @@ class Term:
     As a context manager it guards the work: the body is cancelled when the term ends, the Lease is
     renewed until the body has stopped, and released only then. The cancellation by the term's end is
     absorbed here; all other exceptions pass.
+
+    Enter and leave it in the task that does the work, for it is that task that is cancelled. (On Python 3.11
+    `asyncio.wait_for` runs what it is given in another one: put `asyncio.timeout` around the entering instead.)
     """
 
     def __init__(self, candidate: Candidate, record: TermRecord) -> None:
@@ -31,6 +36,7 @@ class Term:
         self._lost = anyio.Event()
         self._reason: EndReason | None = None
         self._finished = False
+        self._body: asyncio.Task[Any] | None = None  # while inside: the task that entered
         candidate.when_stopping(self._stopping)
 
     @property
@@ -75,7 +81,7 @@ class Term:
         """
         if self.valid_for() <= 0:
             reason = self._reason or EndReason.EXPIRED
-            raise TermLost(f"{self.namespace}/{self.name}", reason.value)
+            raise TermLost(self._lease, reason.value)
 
     async def lost(self) -> EndReason:
         """Wait until the work is told to stop, and why; for work that is not inside the term's body."""
@@ -94,23 +100,60 @@ class Term:
         self._scope.cancel("the term is over")
 
     async def __aenter__(self) -> Self:
+        if self._finished:
+            raise TermLost(self._lease, self._reason.value if self._reason else "")
+        if self._body is not None:
+            raise ConfigurationError(f"the term on Lease {self._lease} is entered already: it guards one body")
         self._scope.__enter__()
+        self._body = asyncio.current_task()
+        if self._body is not None:
+            self._body.add_done_callback(self._unguarded)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        absorbed = self._scope.__exit__(kind, error, trace)
-        await self.finish()
-        return bool(absorbed)
+        try:
+            return bool(self._scope.__exit__(kind, error, trace))
+        finally:  # whatever the scope raises, such as what is left of a group, the body has ended
+            self._left()
+            await self.finish()
+
+    def _left(self) -> None:
+        if self._body is not None:
+            self._body.remove_done_callback(self._unguarded)
+            self._body = None
+
+    def _unguarded(self, entered_by: asyncio.Task[Any]) -> None:
+        """The task that entered has ended inside: whoever works now cannot be cancelled."""
+        get_logger("election").error(
+            "election.term_unguarded",
+            lease=self._lease,
+            token=self.token,
+            task=entered_by.get_name(),
+            remedy="enter and leave the term in the task that does the work",
+        )
 
     async def finish(self) -> None:
-        """The work has stopped: release the Lease. Done by leaving the body; repeated calls do nothing."""
+        """The work has stopped: release the Lease. Done by leaving the body; repeated calls do nothing.
+
+        Raises:
+            ConfigurationError: the body still runs. Leave it, or `resign`.
+        """
+        if self._body is not None and not self._body.done():
+            raise ConfigurationError(
+                f"the term on Lease {self._lease} cannot be finished, nor followed by the next, while its body runs: "
+                "leave the body first; `resign` makes it stop"
+            )
         if not self._finished:
             self._finished = True
             ended = await self._candidate.finish()
             self._reason = self._reason or ended.reason
             self._lost.set()
+
+    @property
+    def _lease(self) -> str:
+        return f"{self.namespace}/{self.name}"
 
 
 class Leadership:
@@ -119,6 +162,9 @@ class Leadership:
     Raises at the end of the body:
         TermLost: the term ended before the work did (the body was cancelled). Not if `Term.resign` ended it.
         ApiError: the API server refused the renewal for good.
+
+    An exception of the body's own passes as it is, also where the term was lost too. It may be entered again after
+    it was left, but not before: that raises `ConfigurationError`.
     """
 
     def __init__(self, candidate: Candidate) -> None:
@@ -126,8 +172,9 @@ class Leadership:
         self._term: Term | None = None
 
     async def __aenter__(self) -> Term:
-        self._term = await win(self._candidate)
-        return await self._term.__aenter__()
+        term = await win(self._candidate)
+        self._term = term
+        return await term.__aenter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -149,10 +196,12 @@ class Terms:
 
     Enter each (`async with term:`); the loop goes on when its body has ended, for whatever reason but
     an exception of its own. While no body runs and no next term is asked for, nothing contends, so
-    leaving the loop from inside a body, or after it, leaves nothing behind.
+    leaving the loop from inside a body, or after it, leaves nothing behind. A term that is never entered
+    is held until the next is asked for, or the client is left.
 
     Raises from the loop:
-        ApiError: the API server refuses for good.
+        ApiError: the API server refuses for good. Asked again, it contends again.
+        ConfigurationError: the last term's body still runs, or another task asks already.
     """
 
     def __init__(self, candidate: Candidate) -> None:
@@ -165,7 +214,8 @@ class Terms:
     async def __anext__(self) -> Term:
         if self._term is not None:
             await self._term.finish()
-            if self._term.reason is EndReason.REFUSED and self._candidate.error is not None:
+            refused, self._term = self._term.reason is EndReason.REFUSED, None
+            if refused and self._candidate.error is not None:
                 raise self._candidate.error
         self._term = await win(self._candidate)
         return self._term

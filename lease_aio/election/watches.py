@@ -14,6 +14,9 @@ from lease_aio.errors import ApiError
 from lease_aio.log import get_logger
 from lease_aio.model import Lease
 
+ASK_AGAIN_S = 60.0
+"""How long after a refusal the watch is asked for again: rights are given late, and a 401 may come in passing."""
+
 
 class Listener(Protocol):
     """Who wants to know of one Lease. The calls come from the event loop and must not block."""
@@ -25,7 +28,10 @@ class Listener(Protocol):
         """The Lease was deleted; the version is the deletion's, or empty."""
 
     def watch_refused(self, error: ApiError) -> None:
-        """There is no watch, and there will be none: poll."""
+        """There is no watch for now: poll."""
+
+    def watch_allowed(self) -> None:
+        """There is one again."""
 
 
 @dataclass(eq=False)
@@ -90,12 +96,21 @@ class _NamespaceWatch:
 
     async def run(self) -> None:
         with self._scope:
-            try:
-                async with follow(self._api, LEASES, self._namespace, clock=self._clock) as changes:
-                    async for change in changes:
-                        self._tell(change)
-            except ApiError as error:
-                self._refuse(error)
+            while True:
+                try:
+                    await self._follow()
+                except ApiError as error:
+                    self._refuse(error)
+                await self._clock.sleep_until(self._clock.now() + ASK_AGAIN_S)
+
+    async def _follow(self) -> None:
+        listed = False
+        async with follow(self._api, LEASES, self._namespace, clock=self._clock) as changes:
+            async for change in changes:
+                if listed and self._refusal is not None:
+                    self._allow()  # what comes after the list came from a watch; to list alone is of no use
+                listed = listed or change.type is ChangeType.SYNCED
+                self._tell(change)
 
     def _tell(self, change: Change[Lease]) -> None:
         for subscription in tuple(self._listeners.get(change.name, ())):
@@ -106,8 +121,19 @@ class _NamespaceWatch:
 
     def _refuse(self, error: ApiError) -> None:
         """Without the right to watch, candidates poll; said once for the namespace."""
+        if self._refusal is not None:
+            return
         self._refusal = error
         log = get_logger("election")
         log.warning("election.watch_refused", namespace=self._namespace, error=str(error), remedy="polling instead")
-        for subscription in [s for group in self._listeners.values() for s in group]:
+        for subscription in self._all():
             subscription.listener.watch_refused(error)
+
+    def _allow(self) -> None:
+        self._refusal = None
+        get_logger("election").info("election.watch_allowed", namespace=self._namespace)
+        for subscription in self._all():
+            subscription.listener.watch_allowed()
+
+    def _all(self) -> list[Subscription]:
+        return [subscription for group in self._listeners.values() for subscription in group]

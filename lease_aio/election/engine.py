@@ -1,0 +1,89 @@
+"""What all elections of one client share, and who of them is to be told when the client ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio.abc
+
+from lease_aio.api import Api
+from lease_aio.clock import Clock
+from lease_aio.election.watches import SharedWatches
+from lease_aio.errors import ConfigurationError
+from lease_aio.scheduler import Scheduler
+
+
+class Contender(Protocol):
+    """Who contends or leads."""
+
+    def client_closed(self) -> None:
+        """Nothing renews any more: end now. Called once, from the event loop; must not raise."""
+
+
+class Roster:
+    """All that contend or lead through one client. When that ends, none of them waits, or believes, for ever."""
+
+    def __init__(self) -> None:
+        self._contenders: dict[Contender, None] = {}
+        self._closed = False
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self._contenders)
+
+    def join(self, contender: Contender) -> None:
+        """Be told from now on.
+
+        Raises:
+            ConfigurationError: the client has ended.
+        """
+        if self._closed:
+            raise ConfigurationError("the LeaseClient is closed, and renews nothing more: contend inside its block")
+        self._contenders[contender] = None
+
+    def leave(self, contender: Contender) -> None:
+        """Be told no more. Harmless when repeated."""
+        self._contenders.pop(contender, None)
+
+    def close(self) -> None:
+        """Tell all, and let nobody join again."""
+        self._closed = True
+        for contender in tuple(self._contenders):
+            contender.client_closed()
+
+
+class Stamps:
+    """Wall-clock times, each given once.
+
+    A renew time tells the writes of one identity apart, so two candidates of one client must never write the same:
+    each would take the other's for its own.
+
+    Args:
+        wall_us: The wall clock, in microseconds since the epoch.
+    """
+
+    def __init__(self, wall_us: Callable[[], int]) -> None:
+        self._wall_us = wall_us
+        self._last_us = 0
+
+    def next_us(self) -> int:
+        """The time now, or just after the last one given."""
+        self._last_us = max(self._wall_us(), self._last_us + 1)
+        return self._last_us
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engine:
+    """What all elections of one client share."""
+
+    api: Api
+    clock: Clock
+    scheduler: Scheduler
+    watches: SharedWatches
+    tasks: anyio.abc.TaskGroup
+    random: Callable[[], float]
+    stamps: Stamps
+    roster: Roster = field(default_factory=Roster)
