@@ -41,10 +41,13 @@ class Subscription:
     watch: _NamespaceWatch
     name: str
     listener: Listener
+    closed: bool = False
 
     def close(self) -> None:
         """Stop listening. Harmless when repeated."""
-        self.watch.unsubscribe(self)
+        if not self.closed:
+            self.closed = True
+            self.watch.unsubscribe(self)
 
 
 class SharedWatches:
@@ -85,11 +88,10 @@ class _NamespaceWatch:
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        listeners = self._listeners.get(subscription.name, [])
-        if subscription in listeners:
-            listeners.remove(subscription)
+        listeners = self._listeners[subscription.name]
+        listeners.remove(subscription)
         if not listeners:
-            self._listeners.pop(subscription.name, None)
+            del self._listeners[subscription.name]
         if not self._listeners:
             self.ended = True
             self._scope.cancel()
@@ -114,6 +116,8 @@ class _NamespaceWatch:
 
     def _tell(self, change: Change[Lease]) -> None:
         for subscription in tuple(self._listeners.get(change.name, ())):
+            if subscription.closed:  # by one that was told before it
+                continue
             if change.type is ChangeType.GONE:
                 subscription.listener.lease_gone(change.resource_version)
             elif change.object is not None:
