@@ -7,6 +7,7 @@ pending request can put the expiry off.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -159,8 +160,8 @@ class Candidate:
     async def finish(self) -> Ended:
         """The work has stopped, or never began: release the Lease, or give up, and return when that is over.
 
-        Takes at most two request time-outs; then the Lease runs out by itself. A cancel scope around it does not cut
-        that short. A `Task.cancel` that arrives here does: what is on its way still arrives, nothing more is sent.
+        Takes at most two request time-outs; then the Lease runs out by itself. No cancellation cuts that short, be it a
+        cancel scope's or `Task.cancel`: it is raised at the end.
 
         Raises:
             ConfigurationError: it was never started.
@@ -172,8 +173,7 @@ class Candidate:
         self._report_overrun(now)
         self._feed(self._core.resign(now) if self._core.term is None else self._core.work_stopped(now))
         try:
-            with anyio.move_on_after(_RELEASE_REQUESTS * self.timing.request_timeout_s, shield=True):
-                await ended.wait()
+            await _wait_shielded(ended, _RELEASE_REQUESTS * self.timing.request_timeout_s)
         finally:
             if ended is self._ended:  # else the next candidacy has begun
                 self._feed(self._core.abandon())
@@ -330,6 +330,21 @@ class Candidate:
             self._subscription = None
         self._decided.set()
         self._ended.set()
+
+
+async def _wait_shielded(event: anyio.Event, limit_s: float) -> None:
+    """Wait so long at most. Cancellations of anyio keep out by a shield, those of asyncio are held and raised after."""
+    held: asyncio.CancelledError | None = None
+    with anyio.move_on_after(limit_s, shield=True) as scope:
+        while not event.is_set():
+            try:
+                await event.wait()
+            except asyncio.CancelledError as error:
+                if scope.cancel_called:
+                    raise
+                held = error
+    if held is not None:
+        raise held
 
 
 def failure_of(error: ApiError, *, leading: bool) -> Failure:
