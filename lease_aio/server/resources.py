@@ -219,7 +219,31 @@ NAMESPACES = ResourceType(
     prepare_status=_keep_spec,
 )
 
-RESOURCES: tuple[ResourceType, ...] = (LEASES, LEASE_CANDIDATES, NODES, NAMESPACES)
+EVENTS = ResourceType(
+    group="",
+    version="v1",
+    kind="Event",
+    plural="events",
+    singular="event",
+    namespaced=True,
+    schema=shapes.EVENT,
+    short_names=("ev",),
+    create_on_update=True,
+    unconditional_update=True,
+    field_labels={
+        "reason": ("reason",),
+        "reportingComponent": ("reportingComponent",),
+        "source": ("source", "component"),
+        "type": ("type",),
+    }
+    | {
+        f"involvedObject.{name}": ("involvedObject", name)
+        for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    },
+    validate=validation.event,
+)
+
+RESOURCES: tuple[ResourceType, ...] = (LEASES, LEASE_CANDIDATES, NODES, NAMESPACES, EVENTS)
 """Everything that the embedded server serves."""
 
 STANDARD_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")

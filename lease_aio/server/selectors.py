@@ -236,6 +236,6 @@ def _paths(resource: ResourceType) -> dict[str, tuple[str, ...]]:
 
 
 def _unknown_label(resource: ResourceType, label: str) -> str:
-    if not resource.namespaced:
+    if not resource.namespaced or resource.field_labels:  # with labels of its own, it has a conversion of its own
         return f"field label not supported: {label}"
     return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -233,6 +233,41 @@ NAMESPACE_STATUS = Struct(
     fields=(Field(name="phase", type=Scalar.STRING, about="Active or Terminating."),),
 )
 
+_OBJECT_REFERENCE = Struct(
+    name="ObjectReference",
+    about="The object that the event is about.",
+    fields=tuple(
+        Field(name=name, type=Scalar.STRING, about=about)
+        for name, about in (
+            ("kind", "Kind of the object."),
+            ("namespace", "Its namespace, which is the event's, too."),
+            ("name", "Its name."),
+            ("uid", "Its identity."),
+            ("apiVersion", "Its group and version."),
+            ("resourceVersion", "The version that the event speaks of."),
+            ("fieldPath", "A part of the object."),
+        )
+    ),
+)
+
+_EVENT_SOURCE = Struct(
+    name="EventSource",
+    about="Who reports the event.",
+    fields=(
+        Field(name="component", type=Scalar.STRING, about="The component."),
+        Field(name="host", type=Scalar.STRING, about="The node that it runs on."),
+    ),
+)
+
+_EVENT_SERIES = Struct(
+    name="EventSeries",
+    about="How often it happened.",
+    fields=(
+        Field(name="count", type=Scalar.INT32, about="Times so far."),
+        Field(name="lastObservedTime", type=Scalar.MICRO_TIME, empty=Empty.WRITTEN, about="When it last happened."),
+    ),
+)
+
 
 def top_level(kind: str, about: str, *parts: Field) -> Struct:
     """The struct of a whole object: kind, apiVersion, metadata and its own parts."""
@@ -259,6 +294,24 @@ LEASE_CANDIDATE = top_level(
 )
 NODE = top_level("Node", "A machine of the cluster.", part("spec", NODE_SPEC), part("status", NODE_STATUS))
 NAMESPACE = top_level("Namespace", "A scope for names.", part("spec", NAMESPACE_SPEC), part("status", NAMESPACE_STATUS))
+EVENT = top_level(
+    "Event",
+    "Something that happened to an object.",
+    Field(name="involvedObject", type=_OBJECT_REFERENCE, empty=Empty.WRITTEN, about=_OBJECT_REFERENCE.about),
+    Field(name="reason", type=Scalar.STRING, about="Why, as one word for machines."),
+    Field(name="message", type=Scalar.STRING, about="What happened, for people."),
+    Field(name="source", type=_EVENT_SOURCE, empty=Empty.WRITTEN, about=_EVENT_SOURCE.about),
+    Field(name="firstTimestamp", type=Scalar.TIME, empty=Empty.WRITTEN, about="When it first happened."),
+    Field(name="lastTimestamp", type=Scalar.TIME, empty=Empty.WRITTEN, about="When it last happened."),
+    Field(name="count", type=Scalar.INT32, about="How often it happened."),
+    Field(name="type", type=Scalar.STRING, about="Normal or Warning."),
+    Field(name="eventTime", type=Scalar.MICRO_TIME, empty=Empty.WRITTEN, about="When it was first observed."),
+    Field(name="series", type=_EVENT_SERIES, about=_EVENT_SERIES.about),
+    Field(name="action", type=Scalar.STRING, about="What was done about the object."),
+    Field(name="related", type=_OBJECT_REFERENCE, about="A second object that has to do with it."),
+    Field(name="reportingComponent", type=Scalar.STRING, empty=Empty.WRITTEN, about="The controller that reports it."),
+    Field(name="reportingInstance", type=Scalar.STRING, empty=Empty.WRITTEN, about="The instance of that controller."),
+)
 
 DELETE_OPTIONS = Struct(
     name="DeleteOptions",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lease_aio.server.resources import (
+    EVENTS,
     LEASE_CANDIDATES,
     LEASES,
     NAMESPACES,
@@ -24,12 +25,20 @@ _YEAR_S = 365 * _DAY_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: its heading, where its cell comes from, and whether only `-o wide` shows it."""
+    """One column: its heading, where its cell comes from, and whether only `-o wide` shows it.
+
+    With `ago`, the cell is a time, shown as how long ago that was.
+    """
 
     name: str
     cell: Callable[[Json], Any]
+    ago: bool = False
     wide: bool = False
     about: str = ""
+
+    def show(self, obj: Json, now: int) -> Any:
+        """The cell as it is printed."""
+        return age(self.cell(obj), now) if self.ago else self.cell(obj)
 
     def definition(self) -> Json:
         """The entry of `columnDefinitions`."""
@@ -67,7 +76,7 @@ _SCALES: tuple[tuple[float, Callable[[int], str]], ...] = (
 
 
 def age(created: str | None, now: int) -> str:
-    """The AGE cell, from a creationTimestamp and epoch microseconds."""
+    """How long ago a time was, from a creationTimestamp or the like and epoch microseconds."""
     return duration(int((now - epoch_seconds(created) * 1_000_000) / 1_000_000)) if created else "<unknown>"
 
 
@@ -102,16 +111,10 @@ def render(
         "kind": "Table",
         "apiVersion": group_version,
         "metadata": list_metadata,
-        "columnDefinitions": [column.definition() for column in (*columns[0], _AGE, *columns[1])]
-        if with_columns
-        else None,
+        "columnDefinitions": [column.definition() for column in columns] if with_columns else None,
         "rows": [
             {
-                "cells": [
-                    *(column.cell(obj) for column in columns[0]),
-                    age(obj["metadata"].get("creationTimestamp"), now),
-                    *(column.cell(obj) for column in columns[1]),
-                ],
+                "cells": [column.show(obj, now) for column in columns],
                 "object": _included(obj, include, group_version),
             }
             for obj in objects
@@ -184,36 +187,64 @@ def _node_info(field: str) -> Callable[[Json], str]:
     return lambda node: node["status"].get("nodeInfo", {}).get(field) or "<unknown>"
 
 
-_AGE = Column(name="Age", cell=lambda _: "", about="Time since the object was created.")
-_NAME = Column(name="Name", cell=_at("metadata", "name"), about="Name of the object.")
-_DEFAULT: tuple[tuple[Column, ...], tuple[Column, ...]] = ((_NAME,), ())
+def _event_object(event: Json) -> str:
+    about = event["involvedObject"]
+    kind = str(about.get("kind", "")).lower()
+    return f"{kind}/{about['name']}" if about.get("name") else kind
 
-# For each resource, the columns before and behind AGE.
-_COLUMNS: dict[ResourceType, tuple[tuple[Column, ...], tuple[Column, ...]]] = {
-    LEASES: ((_NAME, Column(name="Holder", cell=_at("spec", "holderIdentity"), about="Who holds the lease.")), ()),
+
+def _event_source(event: Json) -> str:
+    source = event["source"]
+    parts = (source.get("component") or event["reportingComponent"], source.get("host") or event["reportingInstance"])
+    return ", ".join(part for part in parts if part)
+
+
+_AGE = Column(name="Age", cell=_at("metadata", "creationTimestamp"), ago=True, about="Time since it was created.")
+_NAME = Column(name="Name", cell=_at("metadata", "name"), about="Name of the object.")
+_COLUMNS: dict[ResourceType, tuple[Column, ...]] = {
+    LEASES: (_NAME, Column(name="Holder", cell=_at("spec", "holderIdentity"), about="Who holds the lease."), _AGE),
     LEASE_CANDIDATES: (
-        (
-            _NAME,
-            Column(name="LeaseName", cell=_at("spec", "leaseName"), about="The lease that is contended for."),
-            Column(name="BinaryVersion", cell=_at("spec", "binaryVersion"), about="Version of the binary."),
-            Column(name="EmulationVersion", cell=_at("spec", "emulationVersion"), about="Version it emulates."),
-        ),
-        (),
+        _NAME,
+        Column(name="LeaseName", cell=_at("spec", "leaseName"), about="The lease that is contended for."),
+        Column(name="BinaryVersion", cell=_at("spec", "binaryVersion"), about="Version of the binary."),
+        Column(name="EmulationVersion", cell=_at("spec", "emulationVersion"), about="Version it emulates."),
+        _AGE,
     ),
-    NAMESPACES: ((_NAME, Column(name="Status", cell=_at("status", "phase"), about="Active or Terminating.")), ()),
+    NAMESPACES: (_NAME, Column(name="Status", cell=_at("status", "phase"), about="Active or Terminating."), _AGE),
     NODES: (
-        (
-            _NAME,
-            Column(name="Status", cell=_node_status, about="Whether the node is ready."),
-            Column(name="Roles", cell=_node_roles, about="Roles, from labels."),
-        ),
-        (
-            Column(name="Version", cell=_node_version, about="Version of the kubelet."),
-            Column(name="Internal-IP", cell=_node_address("InternalIP"), wide=True, about="Address in the cluster."),
-            Column(name="External-IP", cell=_node_address("ExternalIP"), wide=True, about="Address outside."),
-            Column(name="OS-Image", cell=_node_info("osImage"), wide=True, about="Operating system."),
-            Column(name="Kernel-Version", cell=_node_info("kernelVersion"), wide=True, about="Kernel."),
-            Column(name="Container-Runtime", cell=_node_info("containerRuntimeVersion"), wide=True, about="Runtime."),
-        ),
+        _NAME,
+        Column(name="Status", cell=_node_status, about="Whether the node is ready."),
+        Column(name="Roles", cell=_node_roles, about="Roles, from labels."),
+        _AGE,
+        Column(name="Version", cell=_node_version, about="Version of the kubelet."),
+        Column(name="Internal-IP", cell=_node_address("InternalIP"), wide=True, about="Address in the cluster."),
+        Column(name="External-IP", cell=_node_address("ExternalIP"), wide=True, about="Address outside."),
+        Column(name="OS-Image", cell=_node_info("osImage"), wide=True, about="Operating system."),
+        Column(name="Kernel-Version", cell=_node_info("kernelVersion"), wide=True, about="Kernel."),
+        Column(name="Container-Runtime", cell=_node_info("containerRuntimeVersion"), wide=True, about="Runtime."),
     ),
-}  # fmt: skip
+    EVENTS: (
+        Column(
+            name="Last Seen",
+            cell=lambda e: e["lastTimestamp"] or e["firstTimestamp"] or e["eventTime"],
+            ago=True,
+            about="When it last happened.",
+        ),
+        Column(name="Type", cell=_at("type"), about="Normal or Warning."),
+        Column(name="Reason", cell=_at("reason"), about="Why, in one word."),
+        Column(name="Object", cell=_event_object, about="What it is about."),
+        Column(name="Subobject", cell=_at("involvedObject", "fieldPath"), wide=True, about="Which part of it."),
+        Column(name="Source", cell=_event_source, wide=True, about="Who reports it."),
+        Column(name="Message", cell=lambda e: str(e.get("message", "")).strip(), about="What happened."),
+        Column(
+            name="First Seen",
+            cell=lambda e: e["firstTimestamp"] or e["eventTime"],
+            ago=True,
+            wide=True,
+            about="When it first happened.",
+        ),
+        Column(name="Count", cell=lambda e: e.get("count", 1), wide=True, about="How often it happened."),
+        Column(name="Name", cell=_at("metadata", "name"), wide=True, about="Name of the event."),
+    ),
+}
+_DEFAULT = (_NAME, _AGE)

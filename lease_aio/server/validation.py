@@ -317,6 +317,15 @@ def namespace(new: Json, _old: Json | None) -> list[Json]:
     return []
 
 
+def event(new: Json, _old: Json | None) -> list[Json]:
+    """Causes for the object that an Event is about: it lives in the Event's namespace, or in none."""
+    about: str = new["involvedObject"].get("namespace", "")
+    place = new["metadata"].get("namespace", "")
+    if about == place or (not about and place == "default"):
+        return []
+    return [wrong("involvedObject.namespace", about, "does not match event.namespace")]
+
+
 def nothing(_new: Json, _old: Json | None) -> list[Json]:
     """No rules beyond those of the metadata."""
     return []
