@@ -15,7 +15,18 @@ import anyio.abc
 from lease_aio.api import LEASES, AiohttpTransport, Api, Follow, Page, PatchType, RestApi, follow
 from lease_aio.api.memory import MemoryApi
 from lease_aio.clock import Clock, SystemClock
-from lease_aio.election import Candidate, Engine, Event, Leadership, Roster, SharedWatches, Stamps, Terms
+from lease_aio.election import (
+    Candidate,
+    Engine,
+    Event,
+    Guard,
+    Leadership,
+    Observation,
+    Roster,
+    SharedWatches,
+    Stamps,
+    Terms,
+)
 from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat import Fleet, Heartbeat, NodeProfile, Owner
 from lease_aio.identity import ApiServerIdentity, Identity, identities
@@ -47,6 +58,7 @@ class LeaseClient:
         random: Uniform in [0, 1), for jitter.
         max_in_flight: Renewals on their way at once.
         reserved_for_elections: How many of those are never taken by heartbeats and identities.
+        guard: A thread that watches this client's terms even while the event loop is blocked; see `Guard`.
     """
 
     def __init__(
@@ -59,6 +71,7 @@ class LeaseClient:
         random: Callable[[], float] = random_module.random,
         max_in_flight: int = 128,
         reserved_for_elections: int = 16,
+        guard: Guard | None = None,
     ) -> None:
         check_namespace(namespace)
         self.namespace = namespace
@@ -68,6 +81,7 @@ class LeaseClient:
         self._random = random
         self._scheduler = Scheduler(self._clock, max_in_flight=max_in_flight, reserved=reserved_for_elections)
         self._roster = Roster()
+        self._guard = guard
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
         self._entered = False
@@ -78,6 +92,8 @@ class LeaseClient:
         self._entered = True
         async with AsyncExitStack() as stack:
             api = await self._open(stack)
+            if self._guard is not None:
+                stack.enter_context(self._guard)
             background = await self._start_background(stack)
             self._engine = Engine(
                 api=api,
@@ -88,6 +104,7 @@ class LeaseClient:
                 random=self._random,
                 stamps=Stamps(self._clock.wall_us),
                 roster=self._roster,
+                guard=self._guard,
             )
             self._stack = stack.pop_all()
         return self
@@ -196,6 +213,20 @@ class LeaseClient:
                 name, namespace=namespace, identity=identity, timing=timing, labels=labels, observer=observer
             )
         )
+
+    def observe(self, name: str, *, namespace: str | None = None, timing: Timing | None = None) -> Observation:
+        """Tell who holds a Lease, without contending: `async with` it, then `async for holding in` it.
+
+        Args:
+            name: The Lease.
+            namespace: The client's if left out.
+            timing: For how long a silent holder is believed in, and how often to read where watching is refused.
+
+        Raises:
+            ConfigurationError: a name is not valid.
+        """
+        check_lease_name(name)
+        return Observation(self.engine, name=name, namespace=self._namespace(namespace), timing=timing or Timing())
 
     def lock(
         self,

@@ -3,6 +3,8 @@
 from lease_aio.election.candidate import Candidate
 from lease_aio.election.engine import Engine, Roster, Stamps
 from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
+from lease_aio.election.guard import Guard
+from lease_aio.election.observe import Holding, Observation
 from lease_aio.election.term import Leadership, Term, Terms
 from lease_aio.election.watches import SharedWatches
 
@@ -12,7 +14,10 @@ __all__ = [
     "Ended",
     "Engine",
     "Event",
+    "Guard",
+    "Holding",
     "Leadership",
+    "Observation",
     "Roster",
     "SharedWatches",
     "Stamps",

@@ -18,6 +18,7 @@ from lease_aio.api import LEASES
 from lease_aio.election.core import Election, Failure, Kind, Request
 from lease_aio.election.engine import Engine
 from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
+from lease_aio.election.guard import Ward
 from lease_aio.election.watches import Subscription
 from lease_aio.errors import ApiError, ConfigurationError, Conflict, Invalid, LeaseAioError, NotFound, Refused
 from lease_aio.log import get_logger
@@ -80,6 +81,7 @@ class Candidate:
         self._on_stopping: Callable[[], None] | None = None
         self._told_to_stop = math.inf
         self.stop_reason: EndReason | None = None
+        self._ward: Ward | None = None
 
     # ------------------------------------------------------------------ what stands now
 
@@ -153,9 +155,13 @@ class Candidate:
         if not self._core.leading:
             callback()
 
-    def resign(self) -> None:
-        """Give up the term, or the candidacy. Returns at once; the work is told to stop."""
-        self._feed(self._core.resign(self._engine.clock.now()))
+    def resign(self, successor: str = "") -> None:
+        """Give up the term, or the candidacy. Returns at once; the work is told to stop.
+
+        Args:
+            successor: Whom the Lease is meant for, see `Term.transfer_to`.
+        """
+        self._feed(self._core.resign(self._engine.clock.now(), successor))
 
     async def finish(self) -> Ended:
         """The work has stopped, or never began: release the Lease, or give up, and return when that is over.
@@ -170,6 +176,7 @@ class Candidate:
             raise ConfigurationError(f"the candidate for {self.namespace}/{self.name} was never started")
         now, ended = self._engine.clock.now(), self._ended
         self._timer.cancel()
+        self._unguard()
         self._report_overrun(now)
         self._feed(self._core.resign(now) if self._core.term is None else self._core.work_stopped(now))
         try:
@@ -282,6 +289,8 @@ class Candidate:
                 case Ended():
                     self._end(event)
             self._tell_observer(event)
+        if self._ward is not None:
+            self._ward.valid_until = self._core.valid_until
 
     def _tell_observer(self, event: Event) -> None:
         if self._observer is None:
@@ -294,6 +303,9 @@ class Candidate:
     def _begin(self, term: TermRecord) -> None:
         self._log.info("election.started", token=term.token, transitions=term.transitions)
         self._timer, self._nap = anyio.CancelScope(), anyio.CancelScope()
+        if self._engine.guard is not None:
+            self._ward = Ward(f"{self.namespace}/{self.name}", self._core.valid_until, self.timing.stop_grace_s)
+            self._engine.guard.add(self._ward)
         self._engine.tasks.start_soon(self._keep_time, self._timer, name=f"timer of {self.namespace}/{self.name}")
         self._decided.set()
 
@@ -308,10 +320,17 @@ class Candidate:
             await clock.sleep_until(self._told_to_stop + self.timing.stop_grace_s)
             self._log.error("election.work_overruns", grace_s=self.timing.stop_grace_s)
 
+    def _unguard(self) -> None:
+        ward, self._ward = self._ward, None
+        if ward is not None and self._engine.guard is not None:
+            self._engine.guard.discard(ward)
+
     def _stop(self, event: Stopping) -> None:
         self._log.info("election.stopping", token=event.term.token, reason=event.reason.value)
         self.stop_reason = event.reason
         self._told_to_stop = self._engine.clock.now()
+        if self._ward is not None:
+            self._ward.told = True
         self._nap.cancel()
         if self._on_stopping is not None:
             self._on_stopping()
@@ -321,6 +340,7 @@ class Candidate:
         self._last = event
         self._on_stopping = None
         self._timer.cancel()
+        self._unguard()
         self._engine.roster.leave(self)
         if self._renewal is not None:
             self._engine.scheduler.remove(self._renewal)

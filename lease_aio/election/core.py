@@ -28,6 +28,8 @@ from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease
 from lease_aio.timing import Timing
 
 RENEW_JITTER = 0.1  # a renewal comes up to a tenth of its interval early, never late
+SUCCESSOR = "lease-aio/successor"
+"""Annotation of a released Lease: for whom it is meant. Only a hint; whoever does not know it may win."""
 _RELEASED_DURATION_S = 1  # what client-go writes on release: 0 is refused by the API
 _MOST_TRANSITIONS = 2**31 - 1  # an int32
 _DOUBTS_KEPT = 8  # writes of unknown outcome that are remembered; an older one that lands counts as a stranger's
@@ -111,6 +113,14 @@ def _signature(lease: Lease) -> tuple[object, ...]:
     return spec.holder_identity, spec.acquire_time, spec.renew_time, spec.lease_transitions
 
 
+def _without_successor(lease: Lease) -> Lease:
+    """The hint has served its turn."""
+    annotations = lease.metadata.annotations
+    if SUCCESSOR not in annotations:
+        return lease
+    return lease.with_metadata(annotations={key: text for key, text in annotations.items() if key != SUCCESSOR})
+
+
 class Election:
     """The state of one candidate for one Lease, over any number of terms.
 
@@ -151,6 +161,7 @@ class Election:
         self._renew_at = -math.inf
         self._written_us = 0
         self._reported_holder: str | None = None
+        self._successor = ""  # for whom we release
 
     # ------------------------------------------------------------------ what stands now
 
@@ -206,11 +217,18 @@ class Election:
     def _free_at(self) -> float:
         """Rule 2: from when on this candidate may take the Lease."""
         seen = self._seen
-        if seen is None or not seen.lease.holder:
+        if seen is None:
             return self._blocked_until
+        if not seen.lease.holder:
+            return max(self._blocked_until, seen.since + self._courtesy_s(seen.lease))
         if self._ours is not None:  # our own ended term: its work has stopped, nobody has come since
             return self._blocked_until
         return seen.since + self._timing.takeover_after_s(seen.lease.spec.lease_duration_seconds)
+
+    def _courtesy_s(self, released: Lease) -> float:
+        """How long a Lease that is meant for another is left to it; a dead successor is not waited for longer."""
+        successor = released.metadata.annotations.get(SUCCESSOR, self._identity)
+        return 0.0 if successor == self._identity else 2 * self._timing.retry_interval_s
 
     # ------------------------------------------------------------------ requests
 
@@ -256,7 +274,7 @@ class Election:
             )
             return new_lease(self._name, self._namespace, first, labels=self._labels)
         old = self._seen.lease
-        return self._labelled(old).with_spec(
+        return _without_successor(self._labelled(old)).with_spec(
             holder_identity=self._identity,
             lease_duration_seconds=duration,
             acquire_time=at,
@@ -269,6 +287,8 @@ class Election:
         return self._labelled(ours).with_spec(lease_duration_seconds=self._timing.lease_duration_s, renew_time=at)
 
     def _releasing(self, ours: Lease, at: MicroTime) -> Lease:
+        if self._successor:
+            ours = ours.with_metadata(annotations={**ours.metadata.annotations, SUCCESSOR: self._successor})
         return ours.with_spec(holder_identity="", lease_duration_seconds=_RELEASED_DURATION_S, renew_time=at)
 
     def _labelled(self, lease: Lease) -> Lease:
@@ -455,6 +475,7 @@ class Election:
         assert self._phase is _Phase.IDLE, "already contending"
         self._phase = _Phase.CONTENDING
         self._reason = EndReason.RESIGNED
+        self._successor = ""
         self._must_read = True
         self._retry_at = now
         self._reported_holder = None
@@ -465,9 +486,15 @@ class Election:
             return self._stop(EndReason.EXPIRED)
         return ()
 
-    def resign(self, now: float) -> tuple[Event, ...]:
-        """Give up leading, or contending. The term is renewed on until `work_stopped`."""
+    def resign(self, now: float, successor: str = "") -> tuple[Event, ...]:
+        """Give up leading, or contending. The term is renewed on until `work_stopped`.
+
+        Args:
+            now: Monotonic seconds.
+            successor: The identity that the Lease is meant for, if any.
+        """
         if self._phase is _Phase.LEADING:
+            self._successor = successor
             self._let_another_have_it(now)
             return self._stop(EndReason.RESIGNED)
         if self._phase is _Phase.CONTENDING:

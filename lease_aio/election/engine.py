@@ -10,6 +10,7 @@ import anyio.abc
 
 from lease_aio.api import Api
 from lease_aio.clock import Clock
+from lease_aio.election.guard import Guard
 from lease_aio.election.watches import SharedWatches
 from lease_aio.errors import ConfigurationError
 from lease_aio.scheduler import Scheduler
@@ -86,4 +87,5 @@ class Engine:
     tasks: anyio.abc.TaskGroup
     random: Callable[[], float]
     stamps: Stamps
+    guard: Guard | None = None
     roster: Roster = field(default_factory=Roster)

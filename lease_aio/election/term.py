@@ -94,6 +94,20 @@ class Term:
         if not self._finished:
             self._candidate.resign()
 
+    def transfer_to(self, identity: str) -> None:
+        """Step down in favour of another candidate: as `resign`, and the released Lease names it.
+
+        Candidates of this package leave the Lease to it for two of their retry intervals; if it has not come by then,
+        any of them takes it. Other clients do not know of this and may win. Never unsafe: the hint only delays.
+
+        Raises:
+            ConfigurationError: the identity is empty, or the holder's own.
+        """
+        if not identity or identity == self.holder:
+            raise ConfigurationError(f"identity {identity!r} must be another candidate's; use resign() to let any win")
+        if not self._finished:
+            self._candidate.resign(identity)
+
     def _stopping(self) -> None:
         self._reason = self._candidate.stop_reason
         self._lost.set()
