@@ -1,4 +1,4 @@
-"""`nox` runs what must pass before a change lands; `nox -s cluster` and `nox -s bench` ask for more."""
+"""`nox` runs what must pass before a change lands; `nox -s cluster`, `torture` and `bench` ask for more."""
 
 import shutil
 import tempfile
@@ -45,6 +45,13 @@ def cluster(session: nox.Session) -> None:
     """The conformance suite and more against a real etcd and kube-apiserver, built from Go modules if need be."""
     _install(session, "tests")
     session.run("pytest", "-m", "cluster", *session.posargs)
+
+
+@nox.session
+def torture(session: nox.Session) -> None:
+    """Candidates of ours and of client-go under real faults: `nox -s torture -- --minutes 10 --seed 1`."""
+    _install(session, "tests")
+    session.run("python", "-m", "tests.torture", *session.posargs)
 
 
 @nox.session
