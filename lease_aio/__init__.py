@@ -5,7 +5,7 @@ writes in `lease_aio.model`.
 """
 
 from lease_aio.client import LeaseClient, connect
-from lease_aio.election import EndReason, Term
+from lease_aio.election import EndReason, Guard, Term
 from lease_aio.errors import (
     AlreadyExists,
     ApiError,
@@ -31,6 +31,7 @@ __all__ = [
     "Conflict",
     "EndReason",
     "Expired",
+    "Guard",
     "Invalid",
     "Lease",
     "LeaseAioError",

@@ -17,6 +17,7 @@ EXPORTED = {
     "Conflict",
     "EndReason",
     "Expired",
+    "Guard",
     "Invalid",
     "Lease",
     "LeaseAioError",
