@@ -127,12 +127,19 @@ class ApiServerIdentity:
     async def __aenter__(self) -> Self:
         if self._delete_first:
             await self._delete_former()
-        await self._solo.start()
+        try:
+            await self._solo.start()
+        except BaseException:
+            await self._leave()  # a create may have been on its way
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._leave()
+
+    async def _leave(self) -> None:
         await self._solo.stop()
         if not self._keep_on_exit:
             with anyio.move_on_after(_DELETE_TIMEOUT_S, shield=True) as scope:
