@@ -15,9 +15,9 @@ from lease_aio import Timing
 from lease_aio.testing.envtest import ControlPlane
 from tests.torture.analysis import Evidence, LifeRecord, works_of
 from tests.torture.candidate import boot
-from tests.torture.history import Audit, Recorder
+from tests.torture.history import Audit, Recorder, recorded
 from tests.torture.nemesis import ON_SERVER, Action, Fault, plan
-from tests.torture.processes import Fleet, GoTiming, Member, fleet
+from tests.torture.processes import Fleet, GoTiming, Member, fleet, until
 from tests.torture.resource import FencedFile, Offer
 
 LEASE = "torture"
@@ -158,22 +158,19 @@ async def torture(
     plane: ControlPlane, audit: Audit, folder: Path, *, seed: int, seconds: float, ours: int, client_go: int
 ) -> Run:
     """One run on a control plane that was started with the flags of `audit`."""
-    recorder = Recorder(plane, name=LEASE)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(recorder.run)
-        async with fleet(
-            plane, folder, LEASE, ours=ours, client_go=client_go, timing=TIMING, go_timing=GO_TIMING
-        ) as them:
-            await them.until(lambda: them.leader() is not None, CALM_S)
-            nemesis = Nemesis(fleet=them, plane=plane)
-            start = boot()
-            await nemesis.run(plan(seed=seed, seconds=seconds, lease_duration_s=TIMING.lease_duration_s))
-            wall_s, calm = boot() - start, boot()
-            led = await them.until(lambda: them.leader() is not None, CALM_S)
-            calm_s = boot() - calm if led else None
-            deaf = await them.end()
-            await anyio.sleep(0.5)  # the last events are on their way
-        tasks.cancel_scope.cancel()
+    async with (
+        recorded(plane, LEASE) as recorder,
+        fleet(plane, folder, LEASE, ours=ours, client_go=client_go, timing=TIMING, go_timing=GO_TIMING) as them,
+    ):
+        await until(lambda: them.leader() is not None, CALM_S)
+        nemesis = Nemesis(fleet=them, plane=plane)
+        start = boot()
+        await nemesis.run(plan(seed=seed, seconds=seconds, lease_duration_s=TIMING.lease_duration_s))
+        wall_s, calm = boot() - start, boot()
+        led = await until(lambda: them.leader() is not None, CALM_S)
+        calm_s = boot() - calm if led else None
+        deaf = await them.end()
+        await anyio.sleep(0.5)  # the last events are on their way
     store = FencedFile(them.resource)
     try:
         return Run(

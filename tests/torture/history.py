@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ _POLICY = {
     "omitStages": ["RequestReceived"],
     "rules": [
         {"level": "RequestResponse", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
-        {"level": "None"},
+        {"level": "Metadata"},
     ],
 }
 
@@ -124,12 +125,23 @@ class Recorder:
         return version
 
 
+@asynccontextmanager
+async def recorded(plane: ControlPlane, name: str = "") -> AsyncGenerator[Recorder]:
+    """Record one Lease, or all in the namespace, for the body."""
+    recorder = Recorder(plane, name=name)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(recorder.run)
+        yield recorder
+        tasks.cancel_scope.cancel()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """One request of the audit log.
 
     Attributes:
         verb: get, list, watch, create, update.
+        path: Of what.
         source: The address it came from.
         version: The resourceVersion that it stored; 0 if none.
         status: Of the answer.
@@ -137,6 +149,7 @@ class Request:
     """
 
     verb: str
+    path: str
     source: str
     version: int
     status: int
@@ -160,7 +173,7 @@ class Audit:
         return (f"--audit-policy-file={self._policy}", f"--audit-log-path={self._log}", "--audit-log-maxsize=2000")
 
     def requests(self) -> Iterator[Request]:
-        """All that was asked about Leases so far, each once; a watch counts when it began."""
+        """All that was asked so far, each once; a watch counts when it began."""
         with self._log.open() as lines:
             for line in lines:
                 if line.endswith("}\n"):  # else the API server was killed in mid-line
@@ -174,6 +187,7 @@ def _request(event: Mapping[str, Any]) -> Request:
     wrote = event["verb"] in {"create", "update", "patch"} and stored.get("resourceVersion")
     return Request(
         verb=event["verb"],
+        path=event["requestURI"],
         source=(event.get("sourceIPs") or [""])[0],
         version=int(stored["resourceVersion"]) if wrote else 0,
         status=(event.get("responseStatus") or {}).get("code", 0),

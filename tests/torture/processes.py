@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -98,24 +99,22 @@ class Life:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-@dataclass(eq=False)
-class Member:
-    """One candidate of the fleet, over its lives.
+@dataclass(eq=False, kw_only=True)
+class Program:
+    """What is run as a process again and again.
 
     Attributes:
-        ours: It runs this package; else client-go.
-        address: Where its requests come from, by the API server's audit log.
+        command: Its words, for the identity of one life.
+        errors: Gets its standard error.
+        told: Called with each event as it arrives.
     """
 
     name: str
-    ours: bool
-    address: str
-    proxy: FaultProxy
-    command: Callable[[Member, str], Sequence[str]]
+    command: Callable[[str], Sequence[str]]
     tasks: anyio.abc.TaskGroup
     errors: Path
+    told: Callable[[Event], None] | None = None
     lives: list[Life] = field(default_factory=list)
-    told: Callable[[Member, Event], None] | None = None
 
     @property
     def life(self) -> Life:
@@ -128,7 +127,7 @@ class Member:
         wrapper = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
         with self.errors.open("ab") as errors:
             process = await anyio.open_process(
-                [*wrapper, *self.command(self, identity)],
+                [*wrapper, *self.command(identity)],
                 stdin=subprocess.DEVNULL,
                 stderr=errors,
                 cwd=Path(__file__).parents[2],
@@ -146,7 +145,7 @@ class Member:
                 for line in lines:
                     life.events.append(json.loads(line))
                     if self.told is not None:
-                        self.told(self, life.events[-1])
+                        self.told(life.events[-1])
         await life.process.wait()
         life.ended = min(life.ended, candidate.boot())
 
@@ -163,6 +162,20 @@ class Member:
         return listened
 
 
+@dataclass(eq=False, kw_only=True)
+class Member(Program):
+    """One candidate of the fleet.
+
+    Attributes:
+        ours: It runs this package; else client-go.
+        address: Where its requests come from, by the API server's audit log.
+    """
+
+    ours: bool
+    address: str
+    proxy: FaultProxy
+
+
 @dataclass(kw_only=True)
 class Fleet:
     """All candidates on one Lease, and what they say.
@@ -170,7 +183,6 @@ class Fleet:
     Attributes:
         lease: Its name.
         folder: For the resource, the logs and the errors.
-        told: Called with each event as it arrives.
     """
 
     plane: ControlPlane
@@ -181,7 +193,6 @@ class Fleet:
     go_timing: GoTiming = field(default_factory=GoTiming)
     rest_s: float = 1.0
     members: list[Member] = field(default_factory=list)
-    told: Callable[[Member, Event], None] | None = None
 
     @property
     def resource(self) -> Path:
@@ -198,43 +209,39 @@ class Fleet:
         kind = "ours" if ours else "clientgo"
         name = f"{kind}-{sum(member.ours is ours for member in self.members)}"
         command = self._our_command if ours else self._go_command
-        errors = self.folder / f"{name}.stderr"
-        member = Member(name, ours, address, proxy, command, self.tasks, errors, told=self._tell)
+        member = Member(
+            name=name,
+            command=functools.partial(command, proxy.port),
+            tasks=self.tasks,
+            errors=self.folder / f"{name}.stderr",
+            ours=ours,
+            address=address,
+            proxy=proxy,
+        )
         self.members.append(member)
         await member.start()
         return member
 
-    def _tell(self, member: Member, event: Event) -> None:
-        if self.told is not None:
-            self.told(member, event)
-
-    def _common(self, member: Member, identity: str) -> list[str]:
-        server = f"https://127.0.0.1:{member.proxy.port}"
+    def _common(self, port: int, identity: str) -> list[str]:
+        server = f"https://127.0.0.1:{port}"
         reach = ("--kubeconfig", str(self.plane.kubeconfig), "--server", server)
         return [*reach, "--name", self.lease, "--identity", identity]
 
-    def _our_command(self, member: Member, identity: str) -> Sequence[str]:
+    def _our_command(self, port: int, identity: str) -> Sequence[str]:
         timing = [str(word) for pair in candidate.arguments(self.timing).items() for word in pair]
         more = ["--resource", str(self.resource), "--rest", str(self.rest_s), *timing]
-        return [sys.executable, "-m", "tests.torture.candidate", *self._common(member, identity), *more]
+        return [sys.executable, "-m", "tests.torture.candidate", *self._common(port, identity), *more]
 
-    def _go_command(self, member: Member, identity: str) -> Sequence[str]:
+    def _go_command(self, port: int, identity: str) -> Sequence[str]:
         timing = self.go_timing
         return [
             str(clientgo()),
-            *self._common(member, identity),
+            *self._common(port, identity),
             *("--work-log", str(self.unfenced), "--rest", f"{self.rest_s}s"),
             *("--lease-duration", f"{timing.lease_duration_s}s", "--renew-deadline", f"{timing.renew_deadline_s}s"),
             *("--retry-period", f"{timing.retry_period_s}s"),
             f"--release-on-cancel={str(timing.release_on_cancel).lower()}",
         ]
-
-    async def until(self, true: Callable[[], bool], within_s: float) -> bool:
-        """Wait until something is true; says whether it became so in time."""
-        deadline = time.monotonic() + within_s
-        while not true() and time.monotonic() < deadline:  # noqa: ASYNC110 - asks of other processes
-            await anyio.sleep(0.01)
-        return true()
 
     def leader(self) -> Member | None:
         """Who works now, by its own word; the latest to start, if several do."""
@@ -253,6 +260,14 @@ class Fleet:
             for member in self.members:
                 tasks.start_soon(end, member)
         return deaf
+
+
+async def until(true: Callable[[], bool], within_s: float) -> bool:
+    """Wait until something is true; says whether it became so in time."""
+    deadline = time.monotonic() + within_s
+    while not true() and time.monotonic() < deadline:  # noqa: ASYNC110 - it is asked of other processes
+        await anyio.sleep(0.01)
+    return true()
 
 
 def working_since(life: Life) -> float | None:
