@@ -38,8 +38,12 @@ CANDIDATES = 3
 OURS, PEER = "ours", "client-go"
 
 
+REST_S = {OURS: 0.5, PEER: 5.0}
+"""How long who has stepped down stays away: longer than the others need, or it would win again."""
+
+
 def kind(who: str, **options: Any) -> Kind:
-    return Kind(ours=who == OURS, candidates=CANDIDATES, options=options)
+    return Kind(ours=who == OURS, candidates=CANDIDATES, rest_s=REST_S[who], options=options)
 
 
 def numbers(found: HandOvers, *, lease_duration_s: float | None = None) -> dict[str, Any]:
@@ -104,8 +108,8 @@ def _many(found: Mapping[str, Any]) -> Sequence[str]:
     return (
         f"{found['elections']} elections, two processes: all led after {found['all_led_s']:.2f} s; {costs}",
         f"  one ends: the other leads all {found['after_release_s']:.2f} s after SIGTERM",
-        f"  SIGKILL: the other's first term after {found['first_won_s']:.2f} s, all after {found['after_kill_s']:.2f} s",
-        f"  overlaps: {len(found['overlaps'])}, overwritten too early: {len(found['usurped'])}, of {found['history']} writes",
+        f"  SIGKILL: the next one's first after {found['first_won_s']:.2f} s, all after {found['after_kill_s']:.2f} s",
+        f"  overlaps: {len(found['overlaps'])}; taken too early: {len(found['usurped'])} of {found['history']} writes",
     )
 
 

@@ -41,8 +41,8 @@ class Many:
 
     Attributes:
         all_led_s: From the start of the second process until each election had a leader.
-        after_release_s: From SIGTERM to the first process until the second one led all of its.
-        after_kill_s: From SIGKILL to the second process until a third one led all of them.
+        after_release_s: From SIGTERM to the process that led more until the other one led all.
+        after_kill_s: From SIGKILL to that one until a third one led all.
         first_won_s: The same for the first one it won.
         overlaps: Pairs of terms of one Lease that overlapped.
         history: How many writes the API server stored.
@@ -102,6 +102,8 @@ async def many(plane: ControlPlane, folder: Path, *, count: int, hold_s: float, 
             await _patiently(lambda: of_first.led() + of_second.led() == count, programs)
             all_led_s = boot() - since
             costs = await _costs(((first, of_first), (second, of_second)), hold_s)
+            if of_first.led() < of_second.led():
+                first, of_first, second, of_second = second, of_second, first, of_first
             since = boot()
             first.life.signal(signal.SIGTERM)
             await _patiently(lambda: of_second.led() == count, programs)

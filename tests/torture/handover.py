@@ -10,7 +10,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ from tests.torture.history import Audit, Recorder, recorded
 from tests.torture.processes import Fleet, fleet, until
 
 PATIENCE_S = 60.0
-_REST_S = 0.5
 _SETTLE_S = 2.0
+_PAUSE_S = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +36,21 @@ class Kind:
     Attributes:
         ours: Else client-go.
         candidates: How many contend.
+        rest_s: How long who has stepped down stays away.
         options: Timings, for `processes.fleet`.
     """
 
     ours: bool
     candidates: int
-    options: dict[str, Any]
+    rest_s: float = 0.5
+    options: Mapping[str, Any]
 
     def fleet(self, plane: ControlPlane, folder: Path, lease: str) -> AbstractAsyncContextManager[Fleet]:
         """All started, on one Lease."""
         mine = self.candidates if self.ours else 0
-        return fleet(plane, folder, lease, ours=mine, client_go=self.candidates - mine, rest_s=_REST_S, **self.options)
+        return fleet(
+            plane, folder, lease, ours=mine, client_go=self.candidates - mine, rest_s=self.rest_s, **self.options
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,18 +68,16 @@ class HandOvers:
     overlaps: Sequence[str]
 
 
-async def releases(
-    plane: ControlPlane, audit: Audit, folder: Path, kind: Kind, *, lease: str, count: int, pause_s: float = 0.8
-) -> HandOvers:
+async def releases(plane: ControlPlane, audit: Audit, folder: Path, kind: Kind, *, lease: str, count: int) -> HandOvers:
     """Have the leader step down `count` times, at odd moments."""
     async with recorded(plane, lease) as recorder, kind.fleet(plane, folder, lease) as them:
         for _ in range(count):
             await _led(them)
-            await anyio.sleep(pause_s + random.random())
+            await anyio.sleep(kind.rest_s + _PAUSE_S + random.random())
             leader = them.leader()
             assert leader is not None
             leader.life.signal(signal.SIGUSR1)
-            await until(lambda: them.leader() not in {None, leader}, PATIENCE_S)  # noqa: B023 - awaited here
+            await until(lambda: them.leader() is not leader, PATIENCE_S)  # noqa: B023 - awaited here
         return await _measured(them, recorder, audit, kind="release", count=count)
 
 
