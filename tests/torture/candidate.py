@@ -19,7 +19,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -55,8 +55,25 @@ def hear(event: Event) -> None:
 
 
 @dataclass
+class _WorkLog:
+    """What one term's work did."""
+
+    last: float = 0.0
+    valid_until: float = -math.inf
+    writes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+
+    def tell_stopped(self, term: Term) -> None:
+        writes = {outcome.value: count for outcome, count in self.writes.items()}
+        tell("stopped", token=term.token, valid_until=self.valid_until, last_write=self.last, writes=writes)
+
+
+@dataclass
 class Candidate:
-    """The process's one candidate, and the wishes that signals bring it."""
+    """The process's one candidate, and the wishes that signals bring it.
+
+    Attributes:
+        overrun_s: How long the work goes on when it is told to stop: 0 for work that behaves.
+    """
 
     name: str
     identity: str
@@ -64,6 +81,7 @@ class Candidate:
     resource: FencedFile
     work_interval_s: float
     rest_s: float
+    overrun_s: float
     term: Term | None = None
     wants_rest: bool = False
 
@@ -85,23 +103,28 @@ class Candidate:
                 return
 
     async def _work(self, term: Term) -> None:
-        counts, valid_until, last = dict.fromkeys(Outcome, 0), -math.inf, boot()
+        log = _WorkLog()
         tell("started", token=term.token)
         try:
             while True:
-                last, left_s = boot(), term.valid_for()
-                if left_s > 0:
-                    valid_until = max(valid_until, last + left_s)
-                counts[self.resource.write(holder=self.identity, token=term.token, boot=last)] += 1
+                self._write(term, log)
                 await anyio.sleep(self.work_interval_s)
         finally:
-            tell(
-                "stopped",
-                valid_until=valid_until,
-                last_write=last,
-                token=term.token,
-                writes={outcome.value: count for outcome, count in counts.items()},
-            )
+            with anyio.CancelScope(shield=True):
+                await self._overrun(term, log)
+            log.tell_stopped(term)
+
+    async def _overrun(self, term: Term, log: _WorkLog) -> None:
+        until = boot() + self.overrun_s
+        while boot() < until:
+            self._write(term, log)
+            await anyio.sleep(self.work_interval_s)
+
+    def _write(self, term: Term, log: _WorkLog) -> None:
+        log.last, left_s = boot(), term.valid_for()
+        if left_s > 0:
+            log.valid_until = max(log.valid_until, log.last + left_s)
+        log.writes[self.resource.write(holder=self.identity, token=term.token, boot=log.last)] += 1
 
     async def obey(self, scope: anyio.CancelScope) -> None:
         """Step down when asked to; end at SIGTERM."""
@@ -151,6 +174,7 @@ def main() -> None:
     parser.add_argument("--resource", required=True, type=Path)
     parser.add_argument("--work-interval", type=float, default=0.03)
     parser.add_argument("--rest", type=float, default=1.0)
+    parser.add_argument("--overrun", type=float, default=0.0, help="how long the work goes on when told to stop")
     default = Timing()
     parser.add_argument("--lease-duration", type=int, default=default.lease_duration_s)
     parser.add_argument("--renew-interval", type=float, default=default.renew_interval_s)
@@ -171,6 +195,7 @@ def main() -> None:
         resource=FencedFile(given.resource),
         work_interval_s=given.work_interval,
         rest_s=given.rest,
+        overrun_s=given.overrun,
     )
     anyio.run(lambda: run(candidate, kubeconfig=given.kubeconfig, server=given.server))
 

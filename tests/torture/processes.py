@@ -183,6 +183,7 @@ class Fleet:
     Attributes:
         lease: Its name.
         folder: For the resource, the logs and the errors.
+        words: More arguments for the candidates of ours.
     """
 
     plane: ControlPlane
@@ -192,6 +193,7 @@ class Fleet:
     timing: Timing = field(default_factory=Timing)
     go_timing: GoTiming = field(default_factory=GoTiming)
     rest_s: float = 1.0
+    words: Sequence[str] = ()
     members: list[Member] = field(default_factory=list)
 
     @property
@@ -229,7 +231,7 @@ class Fleet:
 
     def _our_command(self, port: int, identity: str) -> Sequence[str]:
         timing = [str(word) for pair in candidate.arguments(self.timing).items() for word in pair]
-        more = ["--resource", str(self.resource), "--rest", str(self.rest_s), *timing]
+        more = ["--resource", str(self.resource), "--rest", str(self.rest_s), *timing, *self.words]
         return [sys.executable, "-m", "tests.torture.candidate", *self._common(port, identity), *more]
 
     def _go_command(self, port: int, identity: str) -> Sequence[str]:
