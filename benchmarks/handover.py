@@ -72,7 +72,7 @@ async def measure(plane: ControlPlane, audit: Audit, folder: Path, given: argpar
 
 
 def ratio(result: Mapping[str, Any], what: str, which: str) -> float:
-    return round(result[what][PEER][which] / result[what][OURS][which], 1)
+    return round(float(result[what][PEER][which] / result[what][OURS][which]), 1)
 
 
 def text(result: Mapping[str, Any]) -> str:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.abc
 
 from lease_aio import Timing
 from lease_aio.testing.envtest import ControlPlane
 from tests.torture.analysis import Evidence, LifeRecord, Overlap, Work, overlaps, works_of
 from tests.torture.candidate import boot
-from tests.torture.history import Recorder, recorded
+from tests.torture.history import Recorder, Write, recorded
 from tests.torture.processes import Event, Program, until
 
 PATIENCE_S = 120.0
+_SETTLE_S = 5.0
 TIMING = Timing()
 
 
@@ -60,136 +63,135 @@ class Many:
     history: int
 
 
-@dataclass
-class _Stage:
-    """Counts who leads what, from what the processes tell."""
+@dataclass(eq=False, kw_only=True)
+class _Process(Program):
+    """One that contends for all; knows what it leads, from what it tells."""
 
-    leaders: dict[str, int] = field(default_factory=dict)
+    leads: Counter[str] = field(default_factory=Counter)
 
     def hear(self, event: Event) -> None:
         if "name" in event:
-            change = 1 if event["event"] == "started" else -1
-            self.leaders[event["name"]] = self.leaders.get(event["name"], 0) + change
+            self.leads[event["name"]] += 1 if event["event"] == "started" else -1
 
     def led(self) -> int:
-        return sum(count > 0 for count in self.leaders.values())
+        return sum(self.leads.values())
 
 
-async def many(plane: ControlPlane, folder: Path, *, count: int, hold_s: float, prefix: str = "many") -> Many:
-    """Two processes contend for `count` elections; then one ends, another comes, and one is killed."""
-    async with recorded(plane) as recorder, anyio.create_task_group() as tasks:
-        programs: list[Program] = []
+@dataclass(kw_only=True)
+class _Crowd:
+    plane: ControlPlane
+    folder: Path
+    prefix: str
+    count: int
+    tasks: anyio.abc.TaskGroup
+    processes: list[_Process] = field(default_factory=list)
 
-        async def start() -> tuple[Program, _Stage]:
-            stage, name = _Stage(), f"many-{len(programs)}"
-            command = [sys.executable, "-m", "tests.torture.many", "--kubeconfig", str(plane.kubeconfig)]
-            command += ["--prefix", prefix, "--count", str(count), "--identity"]
-            program = Program(
-                name=name,
-                command=lambda identity: [*command, identity],
-                tasks=tasks,
-                errors=folder / f"{name}.stderr",
-                told=stage.hear,
-            )
-            programs.append(program)
-            await program.start()
-            return program, stage
+    async def start(self) -> _Process:
+        name = f"many-{len(self.processes)}"
+        process = _Process(name=name, command=self._command, tasks=self.tasks, errors=self.folder / f"{name}.stderr")
+        process.told = process.hear
+        self.processes.append(process)
+        await process.start()
+        return process
 
-        try:
-            first, of_first = await start()
-            second, of_second = await start()
-            since = boot()
-            await _patiently(lambda: of_first.led() + of_second.led() == count, programs)
-            all_led_s = boot() - since
-            costs = await _costs(((first, of_first), (second, of_second)), hold_s)
-            if of_first.led() < of_second.led():
-                first, of_first, second, of_second = second, of_second, first, of_first
-            since = boot()
-            first.life.signal(signal.SIGTERM)
-            await _patiently(lambda: of_second.led() == count, programs)
-            after_release_s = boot() - since
-            third, of_third = await start()
-            await _patiently(lambda: bool(third.life.events), programs)
-            await anyio.sleep(5)
-            since = boot()
-            second.life.kill()
-            await _patiently(lambda: of_third.led() > 0, programs)
-            first_won_s = boot() - since
-            await _patiently(lambda: of_third.led() == count, programs)
-            after_kill_s = boot() - since
-            await third.end()
-        finally:
-            for program in programs:
-                program.life.kill()
+    def _command(self, identity: str) -> Sequence[str]:
+        more = ("--prefix", self.prefix, "--count", str(self.count), "--identity", identity)
+        return [sys.executable, "-m", "tests.torture.many", "--kubeconfig", str(self.plane.kubeconfig), *more]
+
+    async def until(self, true: Callable[[], bool]) -> float:
+        """Wait until it is true; how long that took."""
+        since = boot()
+        if not await until(true, PATIENCE_S):
+            raise AssertionError(f"not within {PATIENCE_S:g} s; see {self.folder}/*.stderr")
+        return boot() - since
+
+    async def run(self, recorder: Recorder, hold_s: float) -> Many:
+        """Two contend; the one that leads more ends; a third comes, and the second is killed."""
+        first, second = await self.start(), await self.start()
+        all_led_s = await self.until(lambda: first.led() + second.led() == self.count)
+        costs = await _costs((first, second), hold_s)
+        first, second = sorted((first, second), key=_Process.led, reverse=True)
+        first.life.signal(signal.SIGTERM)
+        after_release_s = await self.until(lambda: second.led() == self.count)
+        third = await self.start()
+        await self.until(lambda: bool(third.life.events))
+        await anyio.sleep(_SETTLE_S)
+        second.life.kill()
+        first_won_s = await self.until(lambda: third.led() > 0)
+        rest_won_s = await self.until(lambda: third.led() == self.count)
+        await third.end()
         return Many(
-            elections=count,
+            elections=self.count,
             all_led_s=all_led_s,
             after_release_s=after_release_s,
-            after_kill_s=after_kill_s,
             first_won_s=first_won_s,
+            after_kill_s=first_won_s + rest_won_s,
             costs=costs,
-            overlaps=_overlaps(programs),
-            usurped=_usurped(recorder, prefix),
+            overlaps=_overlaps(self.processes),
+            usurped=_usurped(recorder, self.prefix),
             history=len(recorder.writes),
         )
 
 
-async def _patiently(true: Callable[[], bool], programs: Sequence[Program]) -> None:
-    if not await until(true, PATIENCE_S):
-        raise AssertionError(f"not within {PATIENCE_S:g} s; see {[str(each.errors) for each in programs]}")
+async def many(plane: ControlPlane, folder: Path, *, count: int, hold_s: float, prefix: str = "many") -> Many:
+    """Have two processes contend for `count` elections, and measure."""
+    async with recorded(plane) as recorder, anyio.create_task_group() as tasks:
+        crowd = _Crowd(plane=plane, folder=folder, prefix=prefix, count=count, tasks=tasks)
+        try:
+            return await crowd.run(recorder, hold_s)
+        finally:
+            for process in crowd.processes:
+                process.life.kill()
 
 
-async def _costs(pairs: Sequence[tuple[Program, _Stage]], hold_s: float) -> list[Cost]:
-    before, start = [program.life.cpu_s() for program, _ in pairs], boot()
+async def _costs(processes: Sequence[_Process], hold_s: float) -> list[Cost]:
+    before, start = [process.life.cpu_s() for process in processes], boot()
     await anyio.sleep(hold_s)
     took_s = boot() - start
     return [
         Cost(
-            identity=program.life.identity,
-            led=stage.led(),
-            cpu_percent=100 * (program.life.cpu_s() - spent) / took_s,
-            memory_mib=program.life.memory_mib(),
+            identity=process.life.identity,
+            led=process.led(),
+            cpu_percent=100 * (process.life.cpu_s() - spent) / took_s,
+            memory_mib=process.life.memory_mib(),
         )
-        for (program, stage), spent in zip(pairs, before, strict=True)
+        for process, spent in zip(processes, before, strict=True)
     ]
 
 
-def _overlaps(programs: Sequence[Program]) -> list[Overlap]:
+def _overlaps(processes: Sequence[Program]) -> list[Overlap]:
     by_lease: dict[str, list[Work]] = {}
-    for program in programs:
-        life, names = program.life, {event["name"] for event in program.life.events if "name" in event}
-        by_name: dict[str, list[Event]] = {name: [] for name in names}
-        for event in life.events:
-            if "name" in event:
-                by_name[event["name"]].append(event)
-        for name, events in by_name.items():
+    for process in processes:
+        for name, events in _by_lease(process.life.events).items():
             record = LifeRecord(
-                candidate=program.name,
+                candidate=process.name,
                 ours=True,
-                identity=life.identity,
+                identity=process.life.identity,
                 events=events,
-                ended=life.ended,
-                killed=life.killed,
+                ended=process.life.ended,
+                killed=process.life.killed,
             )
             by_lease.setdefault(name, []).extend(works_of(record))
-    return [
-        overlap
-        for works in by_lease.values()
-        for overlap in overlaps(
-            Evidence(
-                works=works,
-                writes=(),
-                writers={},
-                lease_duration_s=TIMING.lease_duration_s,
-                stop_grace_s=TIMING.stop_grace_s,
-            )
-        )
-    ]
+    return [overlap for works in by_lease.values() for overlap in overlaps(_evidence(works))]
+
+
+def _by_lease(events: Sequence[Event]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        if "name" in event:
+            found.setdefault(event["name"], []).append(event)
+    return found
+
+
+def _evidence(works: Sequence[Work]) -> Evidence:
+    duration_s, grace_s = TIMING.lease_duration_s, TIMING.stop_grace_s
+    return Evidence(works=works, writes=(), writers={}, lease_duration_s=duration_s, stop_grace_s=grace_s)
 
 
 def _usurped(recorder: Recorder, prefix: str) -> list[str]:
     """Who overwrote another's name in less than its duration."""
-    found, last = [], {}
+    found: list[str] = []
+    last: dict[str, Write] = {}
     for write in recorder.writes:
         before = last.get(write.lease)
         last[write.lease] = write

@@ -23,6 +23,7 @@ from lease_aio.testing.envtest import _DIE_WITH_PARENT, ControlPlane
 from tests.torture import candidate
 from tests.torture.build import clientgo
 from tests.torture.proxy import FaultProxy, fault_proxy
+from tests.torture.resource import FencedFile
 
 END_WITHIN_S = 20.0
 
@@ -291,7 +292,7 @@ async def fleet(
         all_of_them = Fleet(plane=plane, folder=folder, lease=lease, tasks=tasks, **options)
         try:
             async with _proxies(host, int(port), ours + client_go) as proxies:
-                candidate.FencedFile(all_of_them.resource).create()
+                FencedFile(all_of_them.resource).create()
                 for number, (address, proxy) in enumerate(proxies):
                     await all_of_them.add(proxy, ours=number < ours, address=address)
                 yield all_of_them
