@@ -10,7 +10,7 @@ from lease_aio.testing.envtest import ControlPlane
 from tests.cluster.assets import assets
 from tests.torture.analysis import overlaps, stale_writes
 from tests.torture.build import BuildError, clientgo
-from tests.torture.driver import TIMING, Run, evidence, torture
+from tests.torture.driver import STOP_TIMEOUT_S, TIMING, Run, evidence, torture
 from tests.torture.history import Audit, recorded
 from tests.torture.nemesis import Fault
 from tests.torture.processes import fleet, until
@@ -29,7 +29,7 @@ OURS, CLIENT_GO = 3, 2
 @pytest.fixture
 def audited(tmp_path: Path) -> Iterator[AUDITED]:
     audit = Audit(tmp_path)
-    with ControlPlane(assets(), apiserver_flags=audit.flags) as plane:
+    with ControlPlane(assets(), apiserver_flags=audit.flags, stop_timeout_s=STOP_TIMEOUT_S) as plane:
         yield plane, audit
 
 
@@ -49,7 +49,6 @@ async def test_a_minute_of_real_faults_makes_no_overlap_of_ours_and_lets_no_stal
     assert numbers["terms"].keys() == {"ours", "client-go"}
     assert set(run.faults) == {fault.value for fault in Fault}, "every fault was done"
     assert numbers["writes"]["offered"] > 0
-    assert run.gaps == 0
 
 
 async def test_work_that_does_not_stop_is_found_out_and_fenced_off(audited: AUDITED, tmp_path: Path) -> None:

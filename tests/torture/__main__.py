@@ -25,7 +25,7 @@ import anyio
 from lease_aio.testing.envtest import ControlPlane
 from tests.cluster.assets import AssetsError, assets
 from tests.torture.build import BuildError, clientgo
-from tests.torture.driver import torture
+from tests.torture.driver import STOP_TIMEOUT_S, torture
 from tests.torture.history import Audit
 from tests.torture.report import report, text
 
@@ -47,7 +47,7 @@ def main() -> int:
             if given.client_go:
                 clientgo()
             audit = Audit(folder)
-            with ControlPlane(assets(), apiserver_flags=audit.flags) as plane:
+            with ControlPlane(assets(), apiserver_flags=audit.flags, stop_timeout_s=STOP_TIMEOUT_S) as plane:
                 run = anyio.run(
                     functools.partial(
                         torture,

@@ -110,7 +110,12 @@ class HandOver:
     kind: str
     previous: str
     following: str
+    start: float
     seconds: float
+
+    def during(self, windows: Iterable[tuple[float, float]]) -> bool:
+        """It shares some time with one of the windows."""
+        return any(start < self.start + self.seconds and self.start < end for start, end in windows)
 
 
 @dataclass(kw_only=True)
@@ -329,6 +334,7 @@ def hand_overs(works: Iterable[Work]) -> Iterator[HandOver]:
                 kind=kind,
                 previous=_side(previous),
                 following=_side(following),
+                start=since,
                 seconds=following.start - since,
             )
 
@@ -348,9 +354,9 @@ def _side(work: Work) -> str:
 def led_s(works: Iterable[Work]) -> float:
     """How long at least one worked."""
     total, until = 0.0, -math.inf
-    for work in sorted(works, key=lambda work: work.start):
-        total += max(0.0, work.end - max(work.start, until))
-        until = max(until, work.end)
+    for start, end in sorted(piece for work in works for piece in work.pieces()):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
     return total
 
 

@@ -15,7 +15,7 @@ from lease_aio import Timing
 from lease_aio.testing.envtest import ControlPlane
 from tests.torture.analysis import Evidence, LifeRecord, works_of
 from tests.torture.candidate import boot
-from tests.torture.history import Audit, Recorder, recorded
+from tests.torture.history import Audit, Recorder, complete, recorded
 from tests.torture.nemesis import ON_SERVER, Action, Fault, plan
 from tests.torture.processes import Fleet, GoTiming, Member, fleet, until
 from tests.torture.resource import FencedFile, Offer
@@ -25,6 +25,8 @@ TIMING = Timing(lease_duration_s=5, renew_interval_s=1, request_timeout_s=1, sto
 GO_TIMING = GoTiming(lease_duration_s=5, renew_deadline_s=3.3, retry_period_s=0.66)
 CALM_S = 30.0
 """How long after the last fault somebody has to lead again, at the latest."""
+STOP_TIMEOUT_S = 2.0
+"""For the control plane: with watches open an API server takes long to end on SIGTERM, and serves nobody then."""
 _SLOW_S = 0.4
 
 
@@ -37,6 +39,9 @@ class Run:
         calm_s: From the end of all faults until somebody led; None if nobody did.
         deaf: Who did not end on SIGTERM.
         wall_s: How long it took, from the first fault to the last.
+        lost_answers: Those whose request had been forwarded.
+        gaps: In the watch of the driver.
+        server_away: When the API server was being ended, was gone, or was coming back.
     """
 
     seed: int
@@ -48,6 +53,7 @@ class Run:
     wall_s: float
     lost_answers: int
     gaps: int
+    server_away: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(kw_only=True)
@@ -57,6 +63,7 @@ class Nemesis:
     fleet: Fleet
     plane: ControlPlane
     done: Counter[str] = field(default_factory=Counter)
+    server_away: list[tuple[float, float]] = field(default_factory=list)
     _busy: set[str] = field(default_factory=set)
     _server: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -93,10 +100,11 @@ class Nemesis:
             self._busy.discard(name)
 
     async def _on_server(self, action: Action) -> None:
-        kill = action.fault is Fault.SERVER_KILL
+        kill, since = action.fault is Fault.SERVER_KILL, boot()
         await anyio.to_thread.run_sync(lambda: self.plane.stop_apiserver(kill=kill))
         await anyio.sleep(action.for_s)
         await anyio.to_thread.run_sync(self.plane.start_apiserver)
+        self.server_away.append((since, boot()))
 
     async def _on_process(self, action: Action, member: Member) -> None:
         match action.fault:
@@ -183,6 +191,7 @@ async def torture(
             wall_s=wall_s,
             lost_answers=sum(member.proxy.lost_answers for member in them.members),
             gaps=recorder.gaps,
+            server_away=nemesis.server_away,
         )
     finally:
         store.close()
@@ -195,7 +204,7 @@ def evidence(them: Fleet, recorder: Recorder, audit: Audit) -> Evidence:
     writers = {each.version: by_address.get(each.source, each.source) for each in requests if each.version}
     return Evidence(
         works=[work for life in life_records(them) for work in works_of(life)],
-        writes=recorder.writes,
+        writes=complete(recorder.writes, requests, lease=them.lease),
         writers=writers,
         lease_duration_s=them.timing.lease_duration_s,
         stop_grace_s=them.timing.stop_grace_s,

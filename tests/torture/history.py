@@ -58,7 +58,7 @@ class Recorder:
 
     Attributes:
         writes: All that was seen, in order.
-        gaps: How often the watch had to begin anew, with writes that may be missing.
+        gaps: How often the watch had to begin anew, with writes that may be missing; see `complete`.
     """
 
     plane: ControlPlane
@@ -66,6 +66,7 @@ class Recorder:
     name: str = ""
     writes: list[Write] = field(default_factory=list)
     gaps: int = 0
+    _known: set[int] = field(default_factory=set)
 
     async def run(self) -> None:
         """Record until cancelled."""
@@ -100,18 +101,20 @@ class Recorder:
             answer.raise_for_status()
             try:
                 async for line in answer.content:
-                    version = self._saw(json.loads(line), version)
+                    version = self.saw(json.loads(line), version)
             except aiohttp.ClientError:
                 await anyio.sleep(_RETRY_S)
         return version
 
-    def _saw(self, event: Mapping[str, Any], version: int) -> int:
+    def saw(self, event: Mapping[str, Any], version: int) -> int:
+        """Take one event of the watch; returns the version to go on from."""
         thing = event["object"]
         if event["type"] == "ERROR":
             self.gaps += 1
             return 0
         version = int(thing["metadata"]["resourceVersion"])
-        if event["type"] != "BOOKMARK":
+        if event["type"] != "BOOKMARK" and version not in self._known:
+            self._known.add(version)
             spec = thing.get("spec", {})
             self.writes.append(
                 Write(
@@ -144,16 +147,22 @@ class Request:
         path: Of what.
         source: The address it came from.
         version: The resourceVersion that it stored; 0 if none.
-        status: Of the answer.
+        lease: The Lease that it wrote; empty if none.
+        holder: What it wrote there.
+        duration_s: What it wrote there.
         received: When, in seconds since the epoch.
+        answered: When, likewise.
     """
 
     verb: str
     path: str
     source: str
     version: int
-    status: int
+    lease: str
+    holder: str
+    duration_s: float
     received: float
+    answered: float
 
 
 class Audit:
@@ -183,13 +192,36 @@ class Audit:
 
 
 def _request(event: Mapping[str, Any]) -> Request:
-    stored = (event.get("responseObject") or {}).get("metadata") or {}
-    wrote = event["verb"] in {"create", "update", "patch"} and stored.get("resourceVersion")
+    stored = (event.get("responseObject") or {}) if event["verb"] in {"create", "update", "patch"} else {}
+    wrote = stored.get("kind") == "Lease"
+    spec, meta = stored.get("spec") or {}, stored.get("metadata") or {}
     return Request(
         verb=event["verb"],
         path=event["requestURI"],
         source=(event.get("sourceIPs") or [""])[0],
-        version=int(stored["resourceVersion"]) if wrote else 0,
-        status=(event.get("responseStatus") or {}).get("code", 0),
+        version=int(meta["resourceVersion"]) if wrote else 0,
+        lease=meta["name"] if wrote else "",
+        holder=spec.get("holderIdentity") or "",
+        duration_s=spec.get("leaseDurationSeconds") or 0,
         received=datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp(),
+        answered=datetime.fromisoformat(event["stageTimestamp"]).timestamp(),
     )
+
+
+def complete(seen: Sequence[Write], requests: Sequence[Request], *, lease: str) -> list[Write]:
+    """The watch's history of one Lease, with what only the audit log knows: a watch that a restarted API server
+    refuses to resume has gaps."""
+    known = {write.version for write in seen}
+    wall_to_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - time.time()
+    missed = [
+        Write(
+            lease=lease,
+            version=request.version,
+            holder=request.holder,
+            duration_s=request.duration_s,
+            seen=request.answered + wall_to_boot,
+        )
+        for request in requests
+        if request.lease == lease and request.version not in known
+    ]
+    return sorted((*seen, *missed), key=lambda write: write.version)

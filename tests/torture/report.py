@@ -42,7 +42,8 @@ def report(run: Run) -> dict[str, Any]:
         "writes": {"offered": len(run.offers), "stale_offered": offered, "stale_accepted": accepted},
         "emptied_by_another": dict(Counter(_by(blank.by) for blank in blanked(evidence))),
         "token_faults": token_faults(evidence),
-        "hand_overs": summary(hand_overs(evidence.works)),
+        "hand_overs": summary(hand_overs(evidence.works), run.server_away),
+        "server_away_s": round(sum(end - start for start, end in run.server_away), 1),
         "led_again_after_s": None if run.calm_s is None else round(run.calm_s, 2),
         "deaf_to_sigterm": list(run.deaf),
         "history": {"writes": len(evidence.writes), "gaps": run.gaps},
@@ -76,11 +77,13 @@ def _lengths(found: Iterable[Overlap], culprit: str) -> dict[str, float]:
     return {"count": len(lengths), "longest_s": round(max(lengths, default=0.0), 3), "sum_s": round(sum(lengths), 3)}
 
 
-def summary(found: Iterable[HandOver]) -> dict[str, dict[str, float]]:
-    """Quantiles of the hand-over times, by how the leader ended and who followed whom."""
+def summary(found: Iterable[HandOver], server_away: Sequence[tuple[float, float]]) -> dict[str, dict[str, float]]:
+    """Quantiles of the hand-over times, by how the leader ended and who followed whom; those that the API server's
+    absence had a part in stand apart."""
     groups: dict[str, list[float]] = {}
     for each in found:
-        groups.setdefault(f"{each.kind}, {each.previous} to {each.following}", []).append(each.seconds)
+        away = ", API server away" if each.during(server_away) else ""
+        groups.setdefault(f"{each.kind}, {each.previous} to {each.following}{away}", []).append(each.seconds)
     return {name: quantiles(values) for name, values in sorted(groups.items())}
 
 
@@ -96,7 +99,7 @@ def text(numbers: Mapping[str, Any]) -> str:
     lines = [
         f"seed {numbers['seed']}, {numbers['seconds']:.0f} s: "
         + ", ".join(f"{count} terms of {who}" for who, count in terms.items())
-        + f"; led {numbers['led']:.1%} of the time",
+        + f"; led {numbers['led']:.1%} of the time; API server away for {numbers['server_away_s']} s",
         "faults: " + ", ".join(f"{name} {count}" for name, count in numbers["faults"].items()),
         f"answers lost after their request was forwarded: {numbers['answers_lost']}",
     ]

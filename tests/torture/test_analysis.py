@@ -160,6 +160,7 @@ def test_hand_overs_are_told_apart_by_how_the_leader_ended() -> None:
         ("SIGKILL", OURS, CLIENT_GO, 5.0),
         ("loss", CLIENT_GO, OURS, 1.0),
     ]
+    assert [one.during([(2.5, 3.1)]) for one in hand_overs(works)] == [False, True, False]
     assert led_s(works) == pytest.approx(2 + 0.9 + 1 + 1)
 
 
