@@ -5,7 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,55 +37,50 @@ def test_the_first_example_works_when_pasted(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-class Store:
-    """What the README calls a store: refuses a token older than it has seen."""
+def _for_a_while(example: str, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+    """Run an example as it is pasted, for so long in virtual time; nothing is defined for it."""
+    monkeypatch.setattr(lease_aio, "connect", partial(lease_aio.connect, clock=VirtualClock()))
+    names: dict[str, Any] = {}
+    definitions = example.removesuffix("anyio.run(main)\n")
+    assert definitions != example
+    exec(compile(definitions, "README.md", "exec"), names)
 
-    def __init__(self) -> None:
-        self.writes: list[int] = []
+    async def main() -> None:
+        with anyio.move_on_after(seconds):
+            await names["main"]()
 
-    async def write(self, what: str, *, fence: int) -> None:
-        assert what
-        assert not self.writes or fence >= self.writes[-1]
-        self.writes.append(fence)
-
-
-def _defined(source: str) -> dict[str, Any]:
-    names: dict[str, Any] = {"lease_aio": lease_aio, "anyio": anyio, "Store": Store}
-    exec(compile(source, "README.md", "exec"), names)
-    return names
+    run(main)
 
 
-def _for_a_while(example: Callable[..., Awaitable[None]], *more: object, seconds: float) -> None:
-    async def example_with_client() -> None:
-        async with lease_aio.connect("embedded", clock=VirtualClock()) as leases:
-            with anyio.move_on_after(seconds):
-                await example(leases, *more)
-
-    run(example_with_client)
-
-
-def test_the_election_example_writes_with_its_token() -> None:
-    store = Store()
-    _for_a_while(_defined(PYTHON[1])["reconcile"], store, seconds=60)
-    assert len(store.writes) >= 59
-    assert len(set(store.writes)) == 1
+def test_the_election_example_works_with_one_token(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _for_a_while(PYTHON[1], monkeypatch, seconds=60)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 59
+    assert len(set(lines)) == 1
+    assert re.fullmatch(r"at work with token \d+", lines[0])
 
 
-def test_the_heartbeat_example_reports_a_fleet(capsys: pytest.CaptureFixture[str]) -> None:
-    _for_a_while(_defined(PYTHON[2])["nodes"], seconds=120)
-    assert "nodes=500" in capsys.readouterr().out
+def test_the_heartbeat_example_reports_a_fleet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _for_a_while(PYTHON[2], monkeypatch, seconds=120)
+    assert re.fullmatch(r"450 fresh, 50 silent; gaps up to 10\.\d s\n", capsys.readouterr().out)
 
 
-def test_the_identity_example_lists_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    _for_a_while(_defined(PYTHON[3])["identity"], seconds=60)
+def test_the_identity_example_lists_itself(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _for_a_while(PYTHON[3], monkeypatch, seconds=60)
     out = capsys.readouterr().out
     assert "apiserver-" in out
     assert "cp-1 alive" in out
 
 
 def test_the_example_of_a_test_runs_an_hour_at_once() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(PYTHON[4], "README.md", "exec"), names)
     started = time.monotonic()
-    _defined(PYTHON[4])
+    names["test_an_hour"]()
     assert time.monotonic() - started < 60  # an hour, were it not for virtual time
 
 
