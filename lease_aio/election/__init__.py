@@ -2,7 +2,17 @@
 
 from lease_aio.election.candidate import Candidate
 from lease_aio.election.engine import Engine, Roster, Stamps
-from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
+from lease_aio.election.events import (
+    Ended,
+    EndReason,
+    Event,
+    RequestFailed,
+    Started,
+    State,
+    Stopping,
+    TermRecord,
+    Waiting,
+)
 from lease_aio.election.guard import Guard
 from lease_aio.election.observe import Holding, Observation
 from lease_aio.election.term import Leadership, Term, Terms
@@ -18,6 +28,7 @@ __all__ = [
     "Holding",
     "Leadership",
     "Observation",
+    "RequestFailed",
     "Roster",
     "SharedWatches",
     "Stamps",

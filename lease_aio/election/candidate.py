@@ -17,7 +17,17 @@ import anyio
 from lease_aio.api import LEASES
 from lease_aio.election.core import Election, Failure, Kind, Request
 from lease_aio.election.engine import Engine
-from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
+from lease_aio.election.events import (
+    Ended,
+    EndReason,
+    Event,
+    RequestFailed,
+    Started,
+    State,
+    Stopping,
+    TermRecord,
+    Waiting,
+)
 from lease_aio.election.guard import Ward
 from lease_aio.election.watches import Subscription
 from lease_aio.errors import ApiError, ConfigurationError, Conflict, Invalid, LeaseAioError, NotFound, Refused
@@ -234,6 +244,7 @@ class Candidate:
         failure = failure_of(error, leading=self._core.leading)
         if failure is Failure.PERMANENT:
             self.error = error
+        self._tell_observer(RequestFailed(request=request.kind.value, failure=failure.value, error=str(error)))
         self._take(self._core.failed(request, failure, self._engine.clock.now()))
         return self._verdict(failed=True, retry_after_s=error.retry_after_s)
 
@@ -288,6 +299,8 @@ class Candidate:
                     self._stop(event)
                 case Ended():
                     self._end(event)
+                case RequestFailed():
+                    pass  # told where it happens, not by the core
             self._tell_observer(event)
         if self._ward is not None:
             self._ward.valid_until = self._core.valid_until

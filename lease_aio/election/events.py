@@ -95,4 +95,19 @@ class Ended:
     released: bool
 
 
-Event = Waiting | Started | Stopping | Ended
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestFailed:
+    """A request of the candidacy failed; what follows, if anything does, is told by the other events.
+
+    Attributes:
+        request: What it was for: `read`, `acquire`, `renew` or `release`.
+        failure: What it means: `not done`, `unknown`, `conflict`, `gone` or `permanent`.
+        error: What the API server, or the way to it, said.
+    """
+
+    request: str
+    failure: str
+    error: str
+
+
+Event = Waiting | Started | Stopping | Ended | RequestFailed

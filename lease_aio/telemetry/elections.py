@@ -4,6 +4,7 @@
 |---|---|---|---|
 | `leader_election_master_status` | gauge | name | 1 while this process leads, else 0 |
 | `lease_aio_candidacies_total` | counter | name, led, reason | candidacies that ended, with a term (led) or without |
+| `lease_aio_request_failures_total` | counter | name, request, failure | requests that failed, by purpose and meaning |
 | `lease_aio_term_seconds` | histogram | name | from winning a term until the work is told to stop |
 | `lease_aio_term_stop_seconds` | histogram | name | from then until the work has stopped and the Lease is given back |
 | `lease_aio_handover_seconds` | histogram | name | from the sight of a Lease without a holder to the next holder's |
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 import prometheus_client
 
 from lease_aio.clock import Clock, SystemClock
-from lease_aio.election import Ended, EndReason, Event, Started, Stopping, Waiting
+from lease_aio.election import Ended, EndReason, Event, RequestFailed, Started, Stopping, Waiting
 from lease_aio.telemetry.prometheus import BOUNDS_S
 
 TERM_BOUNDS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 3 * 24 * 3600, 7 * 24 * 3600)
@@ -35,6 +36,7 @@ class _Families:
     leading: Counter[str]
     status: prometheus_client.Gauge
     candidacies: prometheus_client.Counter
+    failures: prometheus_client.Counter
     term: prometheus_client.Histogram
     stop: prometheus_client.Histogram
     handover: prometheus_client.Histogram
@@ -67,6 +69,9 @@ class ElectionMetrics:
             ),
             candidacies=prometheus_client.Counter(
                 "lease_aio_candidacies", "Candidacies that ended.", ["name", "led", "reason"], registry=registry
+            ),
+            failures=prometheus_client.Counter(
+                "lease_aio_request_failures", "Requests that failed.", ["name", "request", "failure"], registry=registry
             ),
             term=histogram("term", "From winning a term until the work is told to stop.", TERM_BOUNDS_S),
             stop=histogram("term_stop", "From being told to stop until the Lease is given back.", BOUNDS_S),
@@ -112,6 +117,8 @@ class ElectionObserver:
                     self.saw("")
             case Ended():
                 self._ended(event, now)
+            case RequestFailed():
+                self._families.failures.labels(self._name, event.request, event.failure).inc()
 
     def saw(self, holder: str) -> None:
         """Take the sight of a holder, or of nobody (`""`): a hand-over is the time between the two.

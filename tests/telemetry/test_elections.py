@@ -115,6 +115,29 @@ async def test_a_candidacy_that_never_led_is_counted_apart(scrape):
     assert scrape.count("term") == 0
 
 
+async def test_failures_are_counted_by_what_was_asked_and_what_it_means(scrape):
+    rig = Rig()
+    network = Network()
+    async with rig.client("me", network) as leases:
+        with anyio.move_on_after(60):
+            async with leases.lead("x", timing=QUICK, observer=scrape.metrics.of("x")):
+                await anyio.sleep(5)
+                network.cut = True
+                await anyio.sleep(5)
+                network.cut = False
+                network.lose_answers = True
+                await anyio.sleep(5)
+                network.lose_answers = False
+                await anyio.sleep_forever()
+
+    def failed(**labels: str) -> float:
+        return scrape.registry.get_sample_value("lease_aio_request_failures_total", {"name": "x", **labels})
+
+    assert failed(request="renew", failure="not done") >= 3
+    assert failed(request="renew", failure="unknown") >= 1
+    assert scrape.ended("resigned") == 1
+
+
 async def test_a_term_is_as_long_as_it_was(scrape, virtual_clock):
     async with lease_aio.connect("embedded", clock=virtual_clock) as leases:
         for seconds in (100, 20):
