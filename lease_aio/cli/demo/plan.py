@@ -28,7 +28,7 @@ class Plan:
         node_lease_s: Duration of a node's lease; it is renewed every quarter of that, 40 and 10 s if there is time.
         crash_at_s: The leader crashes.
         resign_at_s: The leader resigns.
-        silence_at_s: Some nodes fall silent; by then each has renewed at least once.
+        silence_at_s: Some nodes fall silent, or later: once each has renewed.
         rest_s: How long the crashed stays away after another took over, and the one that resigned stands aside.
     """
 

@@ -19,6 +19,7 @@ from lease_aio.election import Term
 from lease_aio.identity import ApiServerIdentity
 
 _NEWS_KEPT = 50
+_LOOK_EVERY_S = 0.02
 
 
 class Stage:
@@ -104,8 +105,11 @@ class Stage:
         self.say("restarted", f"{contender.name} is back, and waits", who=contender.name)
 
     async def silence_scene(self) -> None:
-        """Some nodes renew no more."""
+        """Some nodes renew no more; not before all have renewed, where the server was slow at the start."""
         await self.until(self.plan.silence_at_s)
+        with anyio.move_on_after(self.plan.node_interval_s):
+            while self.fleet.report().pending:  # noqa: ASYNC110 - no event tells of a count
+                await anyio.sleep(_LOOK_EVERY_S)
         wall_us = time.time_ns() // 1000
         self.silenced = dict.fromkeys(self.fleet.silence(count=SILENCED), wall_us)
         self.say("silenced", f"{len(self.silenced)} nodes fall silent", nodes=len(self.silenced))
