@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TextIO
 
 import anyio
 
@@ -93,43 +94,35 @@ async def lead(leases: LeaseClient, options: LeadOptions, output: Output) -> int
 
 
 async def _lead_once(leases: LeaseClient, options: LeadOptions, voice: _Voice) -> int:
-    code = 0
+    ended_with: list[int] = []
     async with leases.lead(options.name, identity=options.identity, timing=options.timing, observer=voice.hear) as term:
         voice.started(term)
-        if options.command:
-            async with guarding() as guard:
-                code = await _work(term, options, guard, voice)
-        else:
-            await _hold(term, voice)
-    return code
+        try:
+            if options.command:
+                async with guarding() as guard:
+                    await _work(term, options, guard, ended_with, stdout=sys.stderr if voice.json else None)
+            else:
+                await anyio.sleep_forever()
+        finally:
+            voice.stopped(term, ended_with=ended_with[0] if ended_with else None)
+        term.check()  # the command ended because the guard killed it while this process was frozen
+    return ended_with[0] if ended_with else 0
 
 
-async def _hold(term: Term, voice: _Voice) -> None:
-    try:
-        await anyio.sleep_forever()
-    finally:
-        voice.stopped(term, ended_with=None)
-
-
-async def _work(term: Term, options: LeadOptions, guard: Guard, voice: _Voice) -> int:
-    """Run the command; whatever happens, its process group is gone when this returns."""
-    code: int | None = None
-    group = await start(
-        options.command, environ=command_environ(term, os.environ), stdout=sys.stderr if voice.json else None
-    )
+async def _work(
+    term: Term, options: LeadOptions, guard: Guard, ended_with: list[int], *, stdout: TextIO | None
+) -> None:
+    """Run the command, and note its exit code; whatever happens, its process group is gone when this returns."""
+    group = await start(options.command, environ=command_environ(term, os.environ), stdout=stdout)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_keep_allowed, guard, group, term, options.timing.stop_grace_s)
-            code = await group.wait()
+            ended_with.append(await group.wait())
             tasks.cancel_scope.cancel()
     finally:
         await group.stop(options.grace_s)
         with anyio.CancelScope(shield=True):
             await guard.release()
-        voice.stopped(term, ended_with=code)
-    term.check()  # it ended because the guard killed it while this process was frozen
-    assert code is not None
-    return code
 
 
 async def _keep_allowed(guard: Guard, group: Group, term: Term, stop_grace_s: float) -> None:

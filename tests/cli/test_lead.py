@@ -185,6 +185,16 @@ def test_a_waiting_candidate_says_for_whom_and_takes_over_when_the_lease_is_give
             assert second.end()[0] == Exit.INTERRUPTED
 
 
+def test_a_signal_while_the_command_is_being_started_is_told_as_any_other(place: Place) -> None:
+    with lead(place, "sleep", "60") as leading:
+        leading.event("started")
+        leading.signal(signal.SIGTERM)
+        code, seen, _ = leading.end()
+
+    assert code == Exit.TERMINATED
+    assert names(seen) == ["started", "stopped", "released"]
+
+
 def test_a_lost_term_stops_the_command_and_has_a_code_of_its_own(place: Place, tmp_path: Path) -> None:
     with lead(place, "sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 60") as leading:
         leading.event("started")
