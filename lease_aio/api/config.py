@@ -143,9 +143,13 @@ def _merge(paths: str, where: str) -> ConfigNode:
         raise ConfigurationError(f"{where}: no such file; give another path")
     try:
         merged = KubeConfigMerger(os.pathsep.join(str(path) for path in given)).config
+    except IsADirectoryError as error:
+        raise ConfigurationError(f"{where} is a directory; give the file in it") from error
     except OSError as error:
         raise ConfigurationError(f"{where} cannot be read ({error.strerror}): mend its permissions") from error
-    except (yaml.YAMLError, TypeError, AttributeError, KeyError, UnicodeDecodeError) as error:
+    except (TypeError, AttributeError) as error:  # empty, or no mapping
+        raise ConfigurationError(f"{where} is no kubeconfig: it has no clusters, users and contexts") from error
+    except (yaml.YAMLError, KeyError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{where} is no kubeconfig: {error}") from error
     assert merged is not None
     return merged

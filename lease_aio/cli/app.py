@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +23,10 @@ from lease_aio.cli.runner import execute
 from lease_aio.cli.serve import serve_until_stopped
 from lease_aio.election import Guard
 
+Work = Callable[[Opened, Output], Awaitable[int]]
+
 app = typer.Typer(
     name="lease-aio",
-    help="Coordination through Kubernetes Leases: leader election, node heartbeats, API server identity.",
     epilog=exit_codes_text(),
     no_args_is_help=True,
     add_completion=False,
@@ -32,6 +34,24 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - a callback's signature is typer's
+    if asked:
+        typer.echo(f"lease-aio {version('lease-aio')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    *,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Coordination through Kubernetes Leases: leader election, node heartbeats, API server identity."""
+
+
 identity_app = typer.Typer(help="API server identities in kube-system.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")
 
@@ -48,16 +68,17 @@ def connection(kubeconfig: Path | None, context: str | None, namespace: str | No
 
 def run_connected(
     where: Callable[[], Connection],
-    work: Callable[[Opened, Output], Awaitable[int]],
+    prepare: Callable[[], Work],
     *,
     json: bool,
     verbose: bool,
     guard: Guard | None = None,
 ) -> None:
-    """Open the client and run a command with it; a bad value of either is told in one line."""
+    """Prepare a command, open the client, run the one with the other; a bad value is told before anything starts."""
     output = Output(json=json)
 
     async def run() -> int:
+        work = prepare()
         async with opened(where(), guard=guard) as session:
             if session.server is not None:
                 output.note(f"embedded API server: {session.server.url}")
@@ -73,6 +94,7 @@ def demo_command(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: Namespace = None,
+    embedded: Embedded = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -84,13 +106,14 @@ def demo_command(
 
     With --json: events demo, started, crashed, restarted, resigned, handover, silenced, progress, report.
     """
-    embedded = kubeconfig is None and context is None
+    embedded = embedded or (kubeconfig is None and context is None)
 
-    async def run(session: Opened, output: Output) -> int:
-        return await run_demo(session, plan_for(seconds), output)
+    def prepare() -> Work:
+        plan = plan_for(seconds)
+        return lambda session, output: run_demo(session, plan, output)
 
     run_connected(
-        lambda: connection(kubeconfig, context, namespace, embedded=embedded), run, json=json, verbose=verbose
+        lambda: connection(kubeconfig, context, namespace, embedded=embedded), prepare, json=json, verbose=verbose
     )
 
 
@@ -157,16 +180,16 @@ def lead_command(
     With --json the command's standard output goes to standard error. Events: waiting, started, stopped, released.
     """
 
-    async def run(session: Opened, output: Output) -> int:
+    def prepare() -> Work:
         timing = lead_timing(lease_duration_s=lease_duration, renew_interval_s=renew_interval, grace_s=grace)
         options = LeadOptions(
             name=name, identity=identity, timing=timing, command=tuple(command or ()), forever=forever
         )
-        return await lead(session.leases, options, output)
+        return lambda session, output: lead(session.leases, options, output)
 
     run_connected(
         lambda: connection(kubeconfig, context, namespace, embedded=embedded),
-        run,
+        prepare,
         json=json,
         verbose=verbose,
         guard=Guard() if guard else None,
@@ -199,7 +222,7 @@ def fleet_command(
     With --json: events starting or registering, progress, report, deleted.
     """
 
-    async def run(session: Opened, output: Output) -> int:
+    def prepare() -> Work:
         options = FleetOptions(
             nodes=nodes,
             prefix=prefix,
@@ -208,9 +231,9 @@ def fleet_command(
             seconds=math.inf if seconds is None else seconds,
             lease_duration_s=lease_duration,
         )
-        return await run_fleet(session.leases, options, output)
+        return lambda session, output: run_fleet(session.leases, options, output)
 
-    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), run, json=json, verbose=verbose)
+    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), prepare, json=json, verbose=verbose)
 
 
 @identity_app.command("publish")
@@ -225,10 +248,10 @@ def identity_publish_command(
 ) -> None:
     """Publish an API server's identity until stopped, and withdraw it then. Events: published, withdrawing."""
 
-    async def run(session: Opened, output: Output) -> int:
-        return await publish(session.leases, output, hostname=hostname)
+    def prepare() -> Work:
+        return lambda session, output: publish(session.leases, output, hostname=hostname)
 
-    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), run, json=json, verbose=verbose)
+    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), prepare, json=json, verbose=verbose)
 
 
 @identity_app.command("list")
@@ -242,7 +265,7 @@ def identity_list_command(
 ) -> None:
     """List API server identities, and how fresh each is. With --json: one event identity for each."""
 
-    async def run(session: Opened, output: Output) -> int:
-        return await list_identities(session.leases, output)
+    def prepare() -> Work:
+        return lambda session, output: list_identities(session.leases, output)
 
-    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), run, json=json, verbose=verbose)
+    run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), prepare, json=json, verbose=verbose)

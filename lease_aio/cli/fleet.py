@@ -9,12 +9,13 @@ from typing import Any
 import anyio
 
 from lease_aio.cli.connection import probe
-from lease_aio.cli.numbers import spread_of, spread_text
+from lease_aio.cli.numbers import rate, spread_of, spread_text
 from lease_aio.cli.output import Output
 from lease_aio.client import LeaseClient
 from lease_aio.errors import ApiError, ConfigurationError, Invalid, NotFound, Refused
 from lease_aio.heartbeat import Fleet, FleetReport
 from lease_aio.heartbeat.rules import NODE_LEASES
+from lease_aio.naming import check_lease_name
 
 REPORT_EVERY_S = 5.0
 
@@ -45,6 +46,10 @@ class FleetOptions:
     def __post_init__(self) -> None:
         if self.nodes < 1:
             raise ConfigurationError(f"--nodes {self.nodes} must be 1 or more")
+        try:
+            check_lease_name(f"{self.prefix}0")
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--prefix {self.prefix!r}: {error}") from error
         if not self.seconds > 0:
             raise ConfigurationError(f"--seconds {self.seconds:g} must be more than 0; without it, until stopped")
 
@@ -143,6 +148,6 @@ def report_text(elapsed_s: float, report: FleetReport) -> str:
     nodes = f"{report.fresh} of {report.nodes} nodes fresh, {report.late} late, {report.pending} pending"
     return (
         f"{elapsed_s:5.0f} s  {nodes}"
-        f" · {report.renewals_per_s:.0f} renewals/s · late by {spread_text(report.lateness)}"
+        f" · {rate(report.renewals_per_s)} renewals/s · late by {spread_text(report.lateness)}"
         f" · gap {spread_text(report.gap)} · errors: {errors}"
     )

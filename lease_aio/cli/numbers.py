@@ -5,8 +5,10 @@ from __future__ import annotations
 from lease_aio.scheduler import HistogramSnapshot
 
 
-def spread_of(histogram: HistogramSnapshot) -> dict[str, float]:
-    """Median, 99th percentile and largest value, in seconds."""
+def spread_of(histogram: HistogramSnapshot) -> dict[str, float | None]:
+    """Median, 99th percentile and largest value, in seconds; None while there is no value."""
+    if not histogram.count:
+        return {"p50": None, "p99": None, "max": None}
     return {
         "p50": round(histogram.percentile(50), 6),
         "p99": round(histogram.percentile(99), 6),
@@ -23,6 +25,11 @@ def span(seconds: float) -> str:
     if seconds < 0.9995:
         return f"{seconds * 1e3:.{1 if seconds < 0.00995 else 0}f} ms"
     return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def rate(per_s: float) -> str:
+    """A rate with as many digits as it needs: `0.5`, `9.9`, `371`."""
+    return f"{per_s:.1f}" if per_s < 9.95 else f"{per_s:.0f}"
 
 
 def spread_text(histogram: HistogramSnapshot) -> str:

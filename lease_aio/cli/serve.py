@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -34,10 +35,13 @@ async def serve_until_stopped(
             where = str(kubeconfig_out) if kubeconfig_out else None
             output.event("serving", _how_to_use(server.url, where), url=server.url, kubeconfig=where)
             await anyio.sleep_forever()
+    except ConfigurationError:
+        raise
     except ValueError as error:
         raise ConfigurationError(f"--host: {error}; on the command line: --allow-remote") from error
     except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+        other = "--port" if error.errno == errno.EADDRINUSE else "--host or --port"
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}; choose another {other}") from error
     return 0
 
 

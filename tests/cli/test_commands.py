@@ -52,7 +52,8 @@ def test_a_kubeconfig_that_cannot_be_written_is_named() -> None:
     result = invoke("serve", "--kubeconfig-out", "/nonexistent/kubeconfig")
 
     assert result.exit_code == Exit.USAGE
-    assert "/nonexistent/kubeconfig" in result.stderr
+    assert "error: --kubeconfig-out /nonexistent/kubeconfig: " in result.stderr
+    assert "--host" not in result.stderr
 
 
 def served_port(kubeconfig: str) -> int:

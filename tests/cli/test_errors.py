@@ -110,7 +110,7 @@ def test_impossible_timings_are_refused_with_their_values(options: tuple[str, ..
         (("lead", "x", "--embedded", "--", "no-such-command"), "'no-such-command'"),
         (("fleet", "--nodes", "0", "--embedded"), "--nodes 0"),
         (("fleet", "--seconds", "0", "--embedded"), "--seconds 0"),
-        (("fleet", "--prefix", "Node_", "--embedded"), "'Node_0'"),
+        (("fleet", "--prefix", "Node_", "--embedded"), "--prefix 'Node_': name 'Node_0'"),
         (("identity", "publish", "--hostname", "not a host", "--embedded"), "'not a host'"),
         (("demo", "--seconds", "3"), "--seconds 3"),
         (("serve", "--host", "192.0.2.1"), "192.0.2.1"),
@@ -123,6 +123,33 @@ def test_a_value_that_cannot_work_is_named(args: tuple[str, ...], value: str) ->
 
     assert result.exit_code == Exit.USAGE
     assert value in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("demo", "--seconds", "3"),
+        ("lead", "x", "--embedded", "--lease-duration", "1"),
+        ("fleet", "--nodes", "0", "--embedded"),
+    ],
+)
+def test_a_value_that_cannot_work_is_told_before_any_server_starts(args: tuple[str, ...]) -> None:
+    assert one_line(invoke(*args).stderr)
+
+
+def test_an_empty_kubeconfig_is_told_so_in_words(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+
+    result = invoke("lead", "x", "--kubeconfig", str(tmp_path / "empty"))
+
+    assert result.exit_code == Exit.USAGE
+    assert "is no kubeconfig: it has no clusters, users and contexts" in one_line(result.stderr)
+
+
+def test_a_kubeconfig_that_is_a_directory_is_told_so(tmp_path: Path) -> None:
+    result = invoke("lead", "x", "--kubeconfig", str(tmp_path))
+
+    assert "is a directory; give the file in it" in one_line(result.stderr)
 
 
 def test_a_namespace_that_does_not_exist_is_told_with_how_to_make_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,13 @@ def test_looking_for_the_extra_does_not_need_the_extra() -> None:
     blocked = "import sys; sys.modules['typer'] = sys.modules['rich'] = None; import lease_aio.cli.main"
 
     assert subprocess.run([sys.executable, "-c", blocked], check=False, timeout=30).returncode == 0
+
+
+def test_the_version_is_told() -> None:
+    result = invoke("--version")
+
+    assert result.exit_code == 0
+    assert re.fullmatch(r"lease-aio \d+\.\d+\.\d+\S*\n", result.stdout)
 
 
 def test_the_help_documents_every_exit_code() -> None:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from lease_aio.cli.numbers import span, spread_of, spread_text
+from lease_aio.cli.numbers import rate, span, spread_of, spread_text
 from lease_aio.cli.output import Output
 from lease_aio.scheduler import Histogram
 
@@ -87,3 +87,12 @@ def test_a_histogram_is_told_by_its_median_its_99th_percentile_and_its_largest_v
     assert found["max"] == 100
     assert spread_text(histogram.snapshot()).startswith("p50 ")
     assert spread_text(Histogram().snapshot()) == "–"
+
+
+def test_an_empty_histogram_has_no_values_rather_than_zeros() -> None:
+    assert spread_of(Histogram().snapshot()) == {"p50": None, "p99": None, "max": None}
+
+
+@pytest.mark.parametrize(("per_s", "text"), [(0.0, "0.0"), (0.48, "0.5"), (9.96, "10"), (371.4, "371")])
+def test_a_low_rate_is_not_rounded_away(per_s: float, text: str) -> None:
+    assert rate(per_s) == text
