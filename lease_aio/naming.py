@@ -109,7 +109,7 @@ def check_lease_name(name: str) -> str:
     Raises:
         ConfigurationError: it is not a DNS-1123 subdomain of at most 253 characters.
     """
-    if not _SUBDOMAIN.fullmatch(name) or len(name) > _SUBDOMAIN_MAX:
+    if not _matches(_SUBDOMAIN, name, _SUBDOMAIN_MAX):
         raise ConfigurationError(
             f"name {_shown(name)} must be a DNS-1123 subdomain: lower case letters, digits, '-' and '.', a letter or "
             f"digit first and last, at most {_SUBDOMAIN_MAX} characters"
@@ -123,7 +123,7 @@ def check_namespace(namespace: str) -> str:
     Raises:
         ConfigurationError: it is not a DNS-1123 label of at most 63 characters.
     """
-    if not _LABEL.fullmatch(namespace) or len(namespace) > _LABEL_MAX:
+    if not _matches(_LABEL, namespace, _LABEL_MAX):
         raise ConfigurationError(
             f"namespace {_shown(namespace)} must be a DNS-1123 label: lower case letters, digits and '-', a letter or "
             f"digit first and last, at most {_LABEL_MAX} characters"
@@ -149,8 +149,14 @@ def check_label_value(what: str, value: str) -> str:
     return value
 
 
-def _shown(value: str) -> str:
-    return repr(value) if len(value) <= _LABEL_MAX else f"{value[:60]!r}… ({len(value)} characters)"
+def _matches(pattern: re.Pattern[str], value: object, longest: int) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None and len(value) <= longest
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, str) or len(value) <= _LABEL_MAX:
+        return repr(value)
+    return f"{value[:60]!r}… ({len(value)} characters)"
 
 
 def _counted(what: str, text: str) -> bytes:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +7,13 @@ from hypothesis import strategies as st
 from lease_aio import naming
 from lease_aio.errors import ConfigurationError
 from lease_aio.naming import IdentityStyle
+
+
+@pytest.mark.parametrize("check", [naming.check_lease_name, naming.check_namespace])
+@pytest.mark.parametrize("value", [None, 5, b"bytes"])
+def test_what_is_no_string_is_refused_as_a_name(check, value):
+    with pytest.raises(ConfigurationError, match=re.escape(repr(value))):
+        check(value)
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "under_score", "-first", "last-", "a..b", "a.-b", "ü", "a" * 254, "a\n"])

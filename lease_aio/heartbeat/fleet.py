@@ -237,7 +237,10 @@ class Fleet:
             self._next_number += nodes
             names = tuple(f"{self._prefix}{number}" for number in numbers)
         else:
-            names = tuple(nodes)
+            try:
+                names = tuple(nodes)
+            except TypeError as error:
+                raise ConfigurationError(f"nodes={nodes!r} must be a whole number or a list of names") from error
         for name in names:
             check_lease_name(name)
         return names

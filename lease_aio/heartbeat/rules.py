@@ -64,11 +64,7 @@ class RenewalRules:
 
     def __post_init__(self) -> None:
         check_namespace(self.namespace)
-        if not 1 <= self.lease_duration_s <= _INT32_MAX or self.lease_duration_s != int(self.lease_duration_s):
-            raise ConfigurationError(
-                f"lease_duration_s={self.lease_duration_s!r} must be whole seconds from 1 to {_INT32_MAX}: "
-                "the Lease stores it as a 32-bit integer"
-            )
+        _check_duration(self.lease_duration_s)
         for name in ("renew_interval_s", "request_timeout_s"):
             _check(name, getattr(self, name), more_than=0.0)
         for name in ("jitter", "backoff_jitter"):
@@ -100,6 +96,7 @@ def node_rules(
     Raises:
         ConfigurationError: see `RenewalRules`.
     """
+    _check_duration(lease_duration_s)
     return RenewalRules(
         namespace=namespace,
         lease_duration_s=lease_duration_s,
@@ -109,6 +106,15 @@ def node_rules(
         backoff_jitter=backoff_jitter,
         random=random,
     )
+
+
+def _check_duration(seconds: object) -> None:
+    number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else math.nan
+    if not 1 <= number <= _INT32_MAX or number != int(number):
+        raise ConfigurationError(
+            f"lease_duration_s={seconds!r} must be whole seconds from 1 to {_INT32_MAX}: "
+            "the Lease stores it as a 32-bit integer"
+        )
 
 
 def _check(name: str, value: float, *, more_than: float | None = None) -> None:

@@ -148,6 +148,7 @@ async def test_registration_gives_up_after_half_a_minute_of_silence():
     [
         ({"nodes": -1}, "nodes=-1"),
         ({"nodes": "n1"}, "nodes='n1' is one string"),
+        ({"nodes": 2.5}, "nodes=2.5 must be a whole number or a list"),
         ({"nodes": ["ok", "Not_ok"]}, "name 'Not_ok'"),
         ({"nodes": 1, "prefix": "-"}, "name '-0'"),
         ({"nodes": 1, "renew_interval_s": 50}, "renew_interval_s=50"),

@@ -11,6 +11,7 @@ from lease_aio.heartbeat.rules import Owner, RenewalRules, node_rules
         ({"lease_duration_s": 0}, "lease_duration_s=0"),
         ({"lease_duration_s": 2**31}, "32-bit"),
         ({"lease_duration_s": 40.5}, "whole seconds"),
+        ({"lease_duration_s": "40"}, "lease_duration_s='40'"),
         ({"renew_interval_s": 0}, "renew_interval_s=0"),
         ({"renew_interval_s": float("nan")}, "renew_interval_s=nan"),
         ({"request_timeout_s": float("inf")}, "request_timeout_s=inf"),
@@ -23,6 +24,11 @@ from lease_aio.heartbeat.rules import Owner, RenewalRules, node_rules
 def test_rules_that_cannot_work_are_refused_by_value_and_reason(wrong, named):
     with pytest.raises(ConfigurationError, match=named):
         RenewalRules(**wrong)
+
+
+def test_a_duration_that_is_no_number_is_refused_before_it_is_divided():
+    with pytest.raises(ConfigurationError, match="lease_duration_s='40' must be whole seconds"):
+        node_rules(lease_duration_s="40")
 
 
 def test_a_node_renews_every_quarter_of_its_duration_as_a_kubelet_does():
