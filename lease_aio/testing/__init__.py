@@ -1,4 +1,7 @@
-"""Everything a test of lease code needs: virtual time, an API server in memory, fault plans."""
+"""For tests of lease code: virtual time here, a real etcd and kube-apiserver in `lease_aio.testing.envtest`.
+
+An API server in memory needs no help: `lease_aio.connect("embedded")`.
+"""
 
 from lease_aio.testing.virtual import VIRTUAL_TIME, Deadlock, VirtualClock, VirtualLoop, run
 

@@ -1,6 +1,7 @@
 """The pytest plugin that `lease-aio` registers: fixtures for tests of lease code.
 
-Every pytest run of an environment that has the package loads it, so it imports little.
+Every pytest run of an environment that has the package loads it, and the core with it: no extra, and not
+`kubernetes_asyncio`.
 """
 
 import pytest
