@@ -36,6 +36,7 @@ for _ in range(60):
     except StaleToken:
         connection.execute("ROLLBACK")
         refused += 1
+connection.close()
 print(accepted, refused)
 """
 
