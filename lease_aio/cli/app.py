@@ -104,7 +104,7 @@ def demo_command(
     deletes in the end what it created. One leader crashes, one resigns, 50 nodes fall silent. The report at the end is
     checked against what the server stored; where they differ, the exit code is 1.
 
-    With --json: events demo, started, crashed, restarted, resigned, handover, silenced, progress, report.
+    With --json: events demo, started, crashed, restarted, resigned, lost, handover, silenced, progress, report.
     """
     embedded = embedded or (kubeconfig is None and context is None)
 

@@ -33,7 +33,7 @@ Embedded = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="One JSON object a line on standard output, each with `event` and `time`."),
+    typer.Option("--json", help="One JSON object a line on standard output, each with `event` and `time`; a failure is an event `error`."),
 ]
 Verbose = Annotated[
     bool,
