@@ -33,7 +33,10 @@ Embedded = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="One JSON object a line on standard output, each with `event` and `time`; a failure is an event `error`."),
+    typer.Option(
+        "--json",
+        help="One JSON object a line on standard output, each with `event` and `time`; a failure is an event `error`.",
+    ),
 ]
 Verbose = Annotated[
     bool,
