@@ -74,6 +74,11 @@ class LeaseClient:
         guard: Guard | None = None,
     ) -> None:
         check_namespace(namespace)
+        if not _is_api_client(source) and not _is_api(source):
+            raise ConfigurationError(
+                f"source={source!r} is neither an ApiClient of kubernetes_asyncio nor an Api; to find a cluster, "
+                "use lease_aio.connect()"
+            )
         self.namespace = namespace
         self.identity = candidate_identity() if identity is None else identity
         self._source = source
@@ -435,6 +440,10 @@ def _is_api_client(source: ApiClient | Api) -> TypeGuard[ApiClient]:
     return hasattr(source, "configuration")
 
 
+def _is_api(source: object) -> bool:
+    return callable(getattr(source, "watch", None)) and callable(getattr(source, "patch", None))
+
+
 @asynccontextmanager
 async def connect(
     target: Literal["embedded"] | None = None,
@@ -463,6 +472,8 @@ async def connect(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         if target == "embedded":
+            if kubeconfig is not None or context is not None:
+                raise ConfigurationError("connect('embedded') needs no cluster: leave out kubeconfig and context")
             api: Api = MemoryApi(Store(now=clock.wall_us()), wall_us=clock.wall_us)
             found = DEFAULT_NAMESPACE
         elif target is None:

@@ -40,6 +40,26 @@ async def test_a_namespace_that_no_server_takes_is_refused_at_construction(names
             LeaseClient(theirs, namespace=namespace)
 
 
+@pytest.mark.parametrize("source", [None, "http://127.0.0.1:8001", 5])
+def test_what_is_no_way_to_a_server_is_refused_at_construction(source: Any):
+    with pytest.raises(ConfigurationError, match=r"use lease_aio\.connect\(\)"):
+        LeaseClient(source)
+
+
+@pytest.mark.parametrize("more", [{"kubeconfig": "kc"}, {"context": "prod"}])
+async def test_an_embedded_server_with_a_cluster_named_is_refused(more: dict[str, str]):
+    with pytest.raises(ConfigurationError, match="needs no cluster"):
+        async with lease_aio.connect("embedded", **more):
+            pytest.fail("led in memory instead of on the cluster")
+
+
+@pytest.mark.parametrize("more", [{"timing": {"lease_duration_s": 30}}, {"identity": 3}])
+async def test_a_value_of_the_wrong_type_is_refused_before_it_can_harm_others(more: dict[str, Any]):
+    async with lease_aio.connect("embedded") as leases:
+        with pytest.raises(ConfigurationError, match="must be"):
+            leases.lead("x", **more)
+
+
 async def test_used_outside_its_block_it_says_so():
     async with lease_aio.connect("embedded") as leases:
         pass

@@ -71,8 +71,13 @@ class Candidate:
         labels: Mapping[str, str] | None = None,
         observer: Callable[[Event], None] | None = None,
     ) -> None:
-        if not identity:
-            raise ConfigurationError("identity '' is empty, which means a released Lease: give each candidate its own")
+        if not identity or not isinstance(identity, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"identity {identity!r} must be text, and not empty, which means a released Lease: "
+                "give each candidate its own"
+            )
+        if not isinstance(timing, Timing):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"timing={timing!r} must be a lease_aio.Timing, e.g. Timing(lease_duration_s=30)")
         self.name, self.namespace, self.identity, self.timing = name, namespace, identity, timing
         self.error: ApiError | None = None
         self._engine = engine

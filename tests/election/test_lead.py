@@ -203,7 +203,7 @@ async def test_a_name_that_no_server_takes_is_refused_before_anything_is_sent(na
 
 async def test_an_empty_identity_is_refused():
     async with Rig().client("a") as leases:
-        with pytest.raises(ConfigurationError, match="identity ''"):
+        with pytest.raises(ConfigurationError, match="identity '' must be text"):
             leases.lead("x", identity="")
 
 
