@@ -69,6 +69,7 @@ _BY_CODE: Mapping[int, type[ApiError]] = {
     415: Invalid,
     422: Invalid,
     429: Throttled,
+    501: Invalid,
 }
 _REMEDY: Mapping[Fault, str] = {
     Fault.UNRESOLVED: "check the server URL in the kubeconfig, and DNS",
