@@ -1,4 +1,4 @@
-"""`nox` runs what must pass before a change lands; `nox -s cluster`, `torture` and `bench` ask for more."""
+"""`nox` runs what must pass before a change lands; `nox -s sim`, `cluster`, `torture` and `bench` ask for more."""
 
 import shutil
 import tempfile
@@ -11,6 +11,7 @@ nox.options.sessions = ["lint", "tests", "build"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 
+SIMULATOR = "lease_aio.testing.simulator"
 SOURCES = ("lease_aio", "tests", "benchmarks", "noxfile.py")
 
 
@@ -35,9 +36,18 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests that need no cluster."""
+    """All tests that need no cluster, and 20,000 simulated seeds of elections, unless only some tests are asked for."""
     _install(session, "tests")
     session.run("pytest", *session.posargs)
+    if not session.posargs:
+        session.run("python", "-m", SIMULATOR, "--seeds", "20000")
+
+
+@nox.session
+def sim(session: nox.Session) -> None:
+    """Elections under every fault, by seed: `nox -s sim -- --seeds 1000000`; `--help` tells of more."""
+    _install(session, "tests")
+    session.run("python", "-m", SIMULATOR, *session.posargs)
 
 
 @nox.session
