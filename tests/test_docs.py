@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lease_aio.election.events import State
-from tests.election.simulation import simulate
+from lease_aio.testing.simulator import simulate
 from tests.walk import INPUTS, Transition, Watched, walk
 
 ROOT = Path(__file__).parents[1]
