@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 
 from lease_aio.testing.simulator import command
 from lease_aio.testing.simulator.command import main
@@ -71,6 +72,16 @@ def test_the_contrast_is_a_table(capsys):
 def test_small_scope_prints_what_it_visited(capsys):
     code, out = run(capsys, "--exhaustive", "4")
     assert code == 0
+    assert "0 violations" in out
+
+
+def test_the_whole_client_is_simulated(capsys):
+    try:
+        code, out = run(capsys, "--shell", "--seeds", "2")
+    finally:
+        structlog.reset_defaults()
+    assert code == 0
+    assert "2 seeds of the whole client" in out
     assert "0 violations" in out
 
 

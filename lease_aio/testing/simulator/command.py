@@ -10,10 +10,14 @@ python -m lease_aio.testing.simulator --exhaustive 11                 # every or
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
+
+import structlog
 
 from lease_aio.testing.simulator.campaign import Tally, run_campaign
 from lease_aio.testing.simulator.exhaustive import explore
@@ -22,6 +26,7 @@ from lease_aio.testing.simulator.mutants import kill_table
 from lease_aio.testing.simulator.plan import Backing, Plan
 from lease_aio.testing.simulator.report import contrast, summary
 from lease_aio.testing.simulator.run import shrink, simulate, trace
+from lease_aio.testing.simulator.shell import SHELL_FAULTS, ShellViolation, simulate_shell
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.replay is not None:
         return _replay(options.replay, plan)
     seeds = range(options.start, options.start + options.seeds)
+    if options.shell:
+        return _shell(seeds)
     if options.contrast:
         _say(contrast(seeds, processes=options.processes))
         return 0
@@ -61,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     other.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its timeline")
     other.add_argument("--mutants", action="store_true", help="print which seeds kill each broken variant")
     other.add_argument("--contrast", action="store_true", help="what client-go's rules do under the same faults")
+    other.add_argument("--shell", action="store_true", help="simulate the whole client: slower, fewer faults")
     other.add_argument("--exhaustive", type=_positive, metavar="DEPTH", help="try every order of so many events")
     return parser
 
@@ -115,6 +123,8 @@ class _Progress:
             f"{tally.seeds:,} of {self._seeds:,} seeds, {tally.seeds / self.elapsed_s:.0f}/s, "
             f"{tally.faults.total():,} faults, {tally.terms:,} terms, {tally.violations} violations"
         )
+        if tally.failing:
+            line += f", seed {tally.failing[0][0]} for one"
         sys.stderr.write(f"\r{line}" if self._live else f"{line}\n")
         sys.stderr.flush()
 
@@ -147,3 +157,22 @@ def _exhaust(depth: int) -> int:
             f"{time.monotonic() - began:.1f} s"
         )
     return 0
+
+
+def _shell(seeds: range) -> int:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    faults, terms, broken = Counter[str](), 0, 0
+    began = time.monotonic()
+    for seed in seeds:
+        try:
+            outcome = simulate_shell(seed)
+        except ShellViolation as violation:
+            broken += 1
+            _say(str(violation))
+        else:
+            faults.update(outcome.faults)
+            terms += outcome.terms
+    rate = len(seeds) / (time.monotonic() - began)
+    _say("\n".join(f"| {fault} | {faults[fault]:,} | {what} |" for fault, what in SHELL_FAULTS.items()))
+    _say(f"{len(seeds):,} seeds of the whole client, {rate:.0f}/s, {terms:,} terms, {broken} violations")
+    return 1 if broken else 0

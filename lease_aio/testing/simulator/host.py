@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lease_aio.testing.simulator.world import World
 
 _RESUME_SLICE_S = 1.0  # a sleeper notices a suspend this much after it, at the latest: see `lease_aio.clock`
-_SAME_INSTANT_S = 0.002  # what became ready while a process stood still comes in any order
+_SAME_INSTANT_S = 0.002  # what arrived while a process stood still comes in order; its timers, before, between or after
 
 
 class Call:
@@ -142,7 +142,7 @@ class Host(ABC):
         time = self.world.time
         ready_at = self.late_until if timer else self.paused_until
         if time.now < ready_at:
-            when = ready_at + self.world.dice.random() * _SAME_INSTANT_S
+            when = ready_at + _SAME_INSTANT_S * (self.world.dice.random() if timer else 0.5)
             time.at(when, self._enter, epoch, timer, action, args)
         else:
             action(*args)
