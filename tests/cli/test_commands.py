@@ -63,9 +63,10 @@ def served_port(kubeconfig: str) -> int:
 # ---------------------------------------------------------------------- fleet
 
 
+@pytest.mark.timeout(120)
 def test_a_fleet_registers_renews_reports_and_deletes_what_it_created(served: str) -> None:
     options = ("--nodes", "20", "--prefix", "mine-", "--register", "--delete", "--lease-duration", "4")
-    with Command("fleet", "--json", "--kubeconfig", served, "--seconds", "6", *options) as fleet:
+    with Command("fleet", "--json", "--kubeconfig", served, "--seconds", "15", *options) as fleet:
         progress = fleet.event("progress")
         assert "mine-19" in kubectl(served, "get", "leases", "-n", "kube-node-lease")
         conditions = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
