@@ -64,7 +64,6 @@ class ClientGo(Host):
         self._observed_at = -math.inf
         self._leads = self._releasing = False
         self._deadline = math.inf
-        self._renewed_true = -math.inf
         self._attempt()
 
     @property
@@ -74,8 +73,8 @@ class ClientGo(Host):
 
     @property
     def must_stop_at(self) -> float:
-        """See `Host`. Its own rules give no bound: any stand-still since its last renewal is an excuse."""
-        return min(self.told_at, self._renewed_true)
+        """See `Host`. Its own rules give no bound: any stand-still since its last write is an excuse."""
+        return self.tenancy.renewed_at if self.tenancy is not None else -math.inf
 
     # ------------------------------------------------------------------ one attempt
 
@@ -165,7 +164,6 @@ class ClientGo(Host):
 
     def _have_written(self, lease: Lease) -> None:
         self._lease, self._observed, self._observed_at = lease, lease.spec, self.clock.now()
-        self._renewed_true = self.world.time.now
         self._deadline = math.inf
         if not self._leads:
             self._leads = True

@@ -118,6 +118,10 @@ class Tenancy:
         return self.host is call.host and self.epoch == call.epoch
 
 
+def _serial(tenancy: Tenancy) -> int:
+    return tenancy.serial
+
+
 class Judge:
     """Checks each promise when it could be broken.
 
@@ -205,7 +209,7 @@ class Judge:
             self._check_token(host, tenancy)
         for other in self._world.hosts:
             if other is not host and other.working is not None:
-                self._overlap(other, other.working, host, tenancy)
+                self._overlap(*sorted((other.working, tenancy), key=_serial))
 
     def _check_token(self, host: Host, tenancy: Tenancy) -> None:
         for serial, token in self._tokens:
@@ -213,19 +217,20 @@ class Judge:
             self.promise(rises and serial != tenancy.serial, "I2", host, f"token {tenancy.token} beside {token}")
         self._tokens.append((tenancy.serial, tenancy.token))
 
-    def _overlap(self, old_host: Host, old: Tenancy, new_host: Host, new: Tenancy) -> None:
-        cause = self._excuse(old_host, old, new)
-        if not old_host.ours:
+    def _overlap(self, old: Tenancy, new: Tenancy) -> None:
+        """Two works run: that of the term that was won first should have stopped, or never begun."""
+        cause = self._excuse(old, new)
+        if not old.host.ours:
             cause = cause or CLIENT_GOS_OWN
-        self.promise(cause, "I1", new_host, f"its work overlaps with that of {old_host.name}")
+        self.promise(cause, "I1", new.host, f"its work overlaps with that of {old.host.name}")
         self.overlaps[cause] += 1
 
-    def _excuse(self, host: Host, old: Tenancy, new: Tenancy) -> str:
+    def _excuse(self, old: Tenancy, new: Tenancy) -> str:
         if old.undermined or new.undermined:
             return "undermined"
         if new.deleted or (old.deleted and not self._must_know_of(new, old)):
             return "deleted"
-        return "stood still" if host.late_until >= host.must_stop_at else ""
+        return "stood still" if old.host.late_until >= old.host.must_stop_at else ""
 
     @staticmethod
     def _must_know_of(new: Tenancy, old: Tenancy) -> bool:
