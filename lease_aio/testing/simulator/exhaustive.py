@@ -71,7 +71,7 @@ class _Member:
     __slots__ = ("answer", "core", "ghost", "life", "sent", "sent_at", "stored_sent", "told_at", "watch", "working")
 
     def __init__(self, core: Election, life: int) -> None:
-        self.core, self.life = core, life  # a process started later has a later wall clock
+        self.core, self.life = core, life  # each starts a millisecond after the last, on its wall clock
         self.sent: Request | None = None  # waits for its answer
         self.sent_at = 0.0
         self.answer: tuple[object, ...] = ()  # (the outcome,) on its way back
@@ -273,7 +273,7 @@ class _Scope:
         core = member.core
         for event in (*events, *core.expire(self.now)):
             self._take(index, event)
-        request = core.tick(self.now, _WALL_US + int(self.now * 1e6) + member.life)
+        request = core.tick(self.now, _WALL_US + int(self.now * 1e6) + 1000 * member.life)
         if request is not None:
             self._require(request.kind is not Kind.RELEASE or not member.working, "released while work runs")
             member.sent, member.sent_at = request, self.now
