@@ -104,7 +104,7 @@ class LeaseClient:
                 api=api,
                 clock=self._clock,
                 scheduler=self._scheduler,
-                watches=SharedWatches(api, self._clock, background),
+                watches=SharedWatches(api, self._clock, background, self._random),
                 tasks=background,
                 random=self._random,
                 stamps=Stamps(self._clock.wall_us),
@@ -303,6 +303,7 @@ class LeaseClient:
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
             ready_timeout_s=ready_timeout_s,
+            random=self._random,
         )
 
     def fleet(
@@ -334,6 +335,7 @@ class LeaseClient:
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
             on_failure=on_failure,
+            random=self._random,
         )
 
     def apiserver_identity(
@@ -357,6 +359,7 @@ class LeaseClient:
             delete_first=delete_first,
             keep_on_exit=keep_on_exit,
             ready_timeout_s=ready_timeout_s,
+            random=self._random,
         )
 
     async def apiserver_identities(self, *, server: str = KUBE_APISERVER) -> Sequence[Identity]:
@@ -429,6 +432,7 @@ class LeaseClient:
             self._namespace(namespace) if namespace != "" else "",
             label_selector=label_selector,
             clock=self._clock,
+            random=self._random,
         )
 
     def _placed(self, lease: Lease) -> Lease:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -18,12 +18,12 @@ class Backoff:
     first_s: float = 0.5
     cap_s: float = 30.0
 
-    def delay_s(self, failures: int, rng: random.Random, *, retry_after_s: float | None = None) -> float:
+    def delay_s(self, failures: int, random: Callable[[], float], *, retry_after_s: float | None = None) -> float:
         """Seconds to wait after the `failures`-th failure in a row (from 1).
 
         Between half the doubled delay and the whole of it; never less than what the server asked for, to which
         up to a quarter is added.
         """
         longest = min(self.cap_s, self.first_s * 2.0 ** min(failures - 1, 60))
-        asked = (retry_after_s or 0.0) * rng.uniform(1.0, 1.25)
-        return max(asked, rng.uniform(longest / 2, longest))
+        asked = (retry_after_s or 0.0) * (1.0 + random() / 4)
+        return max(asked, longest * (1.0 + random()) / 2)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
+import random as random_module
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Generic, Self
 
 import anyio
@@ -27,7 +27,7 @@ def follow(
     label_selector: str = "",
     field_selector: str = "",
     clock: Clock | None = None,
-    rng: random.Random | None = None,
+    random: Callable[[], float] = random_module.random,
     backoff: Backoff | None = None,
     watch_timeout_s: float = 60.0,
 ) -> Follow[T]:
@@ -40,7 +40,7 @@ def follow(
         label_selector: Only what matches; what ceases to match is GONE.
         field_selector: Only what matches.
         clock: Measures waits.
-        rng: Spreads them.
+        random: Uniform in [0, 1): spreads them.
         backoff: How they grow, 0.5 to 30 s unless given.
         watch_timeout_s: A watch is ended by the server after this to twice this; it bounds how long a connection that
             died in silence can go unnoticed.
@@ -52,7 +52,7 @@ def follow(
         label_selector=label_selector,
         field_selector=field_selector,
         clock=clock or SystemClock(),
-        rng=rng or random.Random(),
+        random=random,
         backoff=backoff or Backoff(),
         watch_timeout_s=watch_timeout_s,
     )
@@ -82,7 +82,7 @@ class Follow(Generic[T]):
         label_selector: str,
         field_selector: str,
         clock: Clock,
-        rng: random.Random,
+        random: Callable[[], float],
         backoff: Backoff,
         watch_timeout_s: float,
     ) -> None:
@@ -92,7 +92,7 @@ class Follow(Generic[T]):
         self._label_selector = label_selector
         self._field_selector = field_selector
         self._clock = clock
-        self._rng = rng
+        self._random = random
         self._backoff = backoff
         self._watch_timeout_s = watch_timeout_s
         self._state: FollowState[T] = FollowState()
@@ -165,7 +165,7 @@ class Follow(Generic[T]):
             resource_version=resource_version,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
-            timeout_s=self._watch_timeout_s * self._rng.uniform(1.0, 2.0),
+            timeout_s=self._watch_timeout_s * (1.0 + self._random()),
         )
         self._events = aiter(self._watch)
         self._watch_opened = self._clock.now()
@@ -212,7 +212,7 @@ class Follow(Generic[T]):
         self._delays += 1
 
     async def _wait(self, retry_after_s: float | None) -> None:
-        delay_s = self._backoff.delay_s(max(1, self._delays), self._rng, retry_after_s=retry_after_s)
+        delay_s = self._backoff.delay_s(max(1, self._delays), self._random, retry_after_s=retry_after_s)
         await self._clock.sleep_until(self._clock.now() + delay_s)
 
     async def _close_watch(self) -> None:

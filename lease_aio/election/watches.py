@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random as random_module
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,24 +59,27 @@ class SharedWatches:
         api: Where Leases are watched.
         clock: For back-offs.
         tasks: Owns the watches; they end with it.
+        random: Uniform in [0, 1), for jitter.
     """
 
-    def __init__(self, api: Api, clock: Clock, tasks: anyio.abc.TaskGroup) -> None:
-        self._api, self._clock, self._tasks = api, clock, tasks
+    def __init__(
+        self, api: Api, clock: Clock, tasks: anyio.abc.TaskGroup, random: Callable[[], float] = random_module.random
+    ) -> None:
+        self._api, self._clock, self._tasks, self._random = api, clock, tasks, random
         self._watches: dict[str, _NamespaceWatch] = {}
 
     def subscribe(self, namespace: str, name: str, listener: Listener) -> Subscription:
         """Hear of every change of one Lease from now on; what it is now is for the listener to read."""
         watch = self._watches.get(namespace)
         if watch is None or watch.ended:
-            watch = self._watches[namespace] = _NamespaceWatch(self._api, self._clock, namespace)
+            watch = self._watches[namespace] = _NamespaceWatch(self._api, self._clock, namespace, self._random)
             self._tasks.start_soon(watch.run, name=f"watch of Leases in {namespace}")
         return watch.subscribe(name, listener)
 
 
 class _NamespaceWatch:
-    def __init__(self, api: Api, clock: Clock, namespace: str) -> None:
-        self._api, self._clock, self._namespace = api, clock, namespace
+    def __init__(self, api: Api, clock: Clock, namespace: str, random: Callable[[], float]) -> None:
+        self._api, self._clock, self._namespace, self._random = api, clock, namespace, random
         self._scope = anyio.CancelScope()
         self._listeners: dict[str, list[Subscription]] = {}
         self._refusal: ApiError | None = None
@@ -107,7 +112,7 @@ class _NamespaceWatch:
 
     async def _follow(self) -> None:
         listed = False
-        async with follow(self._api, LEASES, self._namespace, clock=self._clock) as changes:
+        async with follow(self._api, LEASES, self._namespace, clock=self._clock, random=self._random) as changes:
             async for change in changes:
                 if listed and self._refusal is not None:
                     self._allow()  # what comes after the list came from a watch; to list alone is of no use

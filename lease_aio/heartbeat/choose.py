@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from lease_aio.errors import ConfigurationError
 
@@ -15,7 +14,7 @@ def choose(
     names: Iterable[str] | None,
     count: int | None,
     fraction: float | None,
-    rng: random.Random,
+    random: Callable[[], float],
 ) -> tuple[str, ...]:
     """Some of `among`, by exactly one of three ways.
 
@@ -25,7 +24,7 @@ def choose(
         names: These.
         count: So many, or all if there are fewer, at random.
         fraction: Such a part, from 0 to 1, at random.
-        rng: Chooses.
+        random: Uniform in [0, 1): chooses.
 
     Raises:
         ConfigurationError: an unknown name, a number out of range, or not exactly one way.
@@ -40,7 +39,8 @@ def choose(
         count = round(fraction * len(among))
     if count is None or count < 0:
         raise ConfigurationError(f"count={count!r} must be zero or more")
-    return tuple(rng.sample(among, min(count, len(among))))
+    shuffled = sorted(among, key=lambda _: random())
+    return tuple(shuffled[:count])
 
 
 def _named(among: Sequence[str], known: Collection[str], names: Iterable[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import random
+import random as random_module
 from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -54,7 +54,7 @@ class Fleet:
         backoff_jitter: See `RenewalRules`.
         namespace: Where the control plane looks for node leases.
         on_failure: Told of each failed request: the node's name and the error. What it raises is logged.
-        rng: Chooses nodes and jitter; give a seeded one to repeat a run.
+        random: Uniform in [0, 1): chooses nodes and jitter; give that of a seeded generator to repeat a run.
 
     Raises:
         ConfigurationError: at construction, a name, number or duration that cannot work.
@@ -81,17 +81,17 @@ class Fleet:
         backoff_jitter: float = 0.0,
         namespace: str = NODE_LEASES,
         on_failure: Callable[[str, ApiError], None] | None = None,
-        rng: random.Random | None = None,
+        random: Callable[[], float] = random_module.random,
     ) -> None:
         self._scheduler = scheduler
-        self._rng = rng or random.Random()
+        self._random = random
         self._rules = node_rules(
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
             namespace=namespace,
             owner=owner or (Owner.REQUIRED if register else Owner.NONE),
             backoff_jitter=backoff_jitter,
-            random=self._rng.random,
+            random=random,
         )
         self._prefix = prefix
         self._next_number = first
@@ -166,7 +166,7 @@ class Fleet:
             ConfigurationError: an unknown name, or not exactly one of the three was given.
         """
         beating = [name for name in self._beats if name not in self._silenced]
-        chosen = choose(beating, self._beats, names=names, count=count, fraction=fraction, rng=self._rng)
+        chosen = choose(beating, self._beats, names=names, count=count, fraction=fraction, random=self._random)
         for name in chosen:
             self._scheduler.remove(self._beats[name].renewal)
         self._silenced.update(chosen)
@@ -197,7 +197,7 @@ class Fleet:
         if names is None and count is None and fraction is None:
             fraction = 1.0
         silent = [name for name in self._beats if name in self._silenced]
-        chosen = choose(silent, self._beats, names=names, count=count, fraction=fraction, rng=self._rng)
+        chosen = choose(silent, self._beats, names=names, count=count, fraction=fraction, random=self._random)
         now = self._group.clock.now()
         for number, name in enumerate(chosen):
             self._silenced.discard(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random as random_module
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +39,7 @@ class Heartbeat:
         renew_interval_s: Another interval.
         namespace: Where the control plane looks for node leases.
         ready_timeout_s: Longest wait for the first renewal, in seconds; None enters without waiting.
+        random: Uniform in [0, 1), for jitter.
 
     Raises:
         ConfigurationError: at construction, a name or duration that cannot work; on entering, the Node does not exist.
@@ -59,6 +62,7 @@ class Heartbeat:
         renew_interval_s: float | None = None,
         namespace: str = NODE_LEASES,
         ready_timeout_s: float | None = 30.0,
+        random: Callable[[], float] = random_module.random,
     ) -> None:
         self._api = api
         self._scheduler = scheduler
@@ -68,7 +72,11 @@ class Heartbeat:
         self._profile = profile or NodeProfile()
         self._ready_timeout_s = ready_timeout_s
         self._rules = node_rules(
-            lease_duration_s=lease_duration_s, renew_interval_s=renew_interval_s, namespace=namespace, owner=owner
+            lease_duration_s=lease_duration_s,
+            renew_interval_s=renew_interval_s,
+            namespace=namespace,
+            owner=owner,
+            random=random,
         )
         self._solo: Solo | None = None
 

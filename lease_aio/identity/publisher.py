@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import random as random_module
 import re
 import socket
 import uuid
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -48,6 +50,7 @@ class ApiServerIdentity:
         renew_interval_s: From one renewal to the next, plus up to 4 %.
         namespace: Where to publish; servers look for identities in `kube-system` only.
         ready_timeout_s: Longest wait for the first renewal, in seconds; None enters without waiting.
+        random: Uniform in [0, 1), for jitter.
 
     Raises:
         ConfigurationError: at construction, a host name or server name that cannot be a label, an address without a
@@ -72,6 +75,7 @@ class ApiServerIdentity:
         renew_interval_s: float = 10.0,
         namespace: str = IDENTITY_NAMESPACE,
         ready_timeout_s: float | None = 30.0,
+        random: Callable[[], float] = random_module.random,
     ) -> None:
         self._hostname = check_label_value("hostname", socket.gethostname() if hostname is None else hostname)
         self._name = apiserver_identity_name(self._hostname, check_label_value("server", server))
@@ -81,6 +85,7 @@ class ApiServerIdentity:
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
             labels={IDENTITY_LABEL: server, HOSTNAME_LABEL: self._hostname},
+            random=random,
             annotations={} if peer_address is None else {PEER_ANNOTATION: _check_peer(peer_address)},
         )
         self._api = api

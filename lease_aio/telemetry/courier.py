@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from abc import ABC, abstractmethod
 from collections import deque
 from types import TracebackType
@@ -36,7 +35,7 @@ class Courier(ABC, Generic[Item]):
         self.client, self._what, self._most = client, what, most
         self._notes: deque[Item] = deque()
         self._news, self._done = anyio.Event(), anyio.Event()
-        self._scope, self._dice = anyio.CancelScope(), random.Random()
+        self._scope = anyio.CancelScope()
         self._entered = self._leaving = self._off = False
         self.log = get_logger("telemetry").bind(what=what)
 
@@ -47,7 +46,9 @@ class Courier(ABC, Generic[Item]):
     async def __aenter__(self) -> Self:
         if self._entered:
             raise ConfigurationError(f"this observer ({self._what}) was entered before, and serves one block only")
-        self.client.engine.tasks.start_soon(self._run, name=f"writer of {self._what}")
+        engine = self.client.engine
+        self._random = engine.random
+        engine.tasks.start_soon(self._run, name=f"writer of {self._what}")
         self._entered = True
         return self
 
@@ -91,7 +92,7 @@ class Courier(ABC, Generic[Item]):
                     return
                 failures += 1
                 retry_after_s = error.retry_after_s if isinstance(error, ApiError) else None
-                await anyio.sleep(_PAUSES.delay_s(failures, self._dice, retry_after_s=retry_after_s))
+                await anyio.sleep(_PAUSES.delay_s(failures, self._random, retry_after_s=retry_after_s))
             else:
                 self._notes.popleft()
                 failures = 0

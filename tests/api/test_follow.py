@@ -51,7 +51,7 @@ class World:
         self.calm = MemoryApi(self.store)
 
     def follow(self, **options: Any) -> Follow[Lease]:
-        options = {"clock": VirtualClock(), "rng": random.Random(1), **options}
+        options = {"clock": VirtualClock(), "random": random.Random(1).random, **options}
         return follow(self.api, LEASES, "default", **options)
 
     async def write(self, name: str, holder: str = "x") -> None:

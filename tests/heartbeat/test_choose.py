@@ -9,7 +9,7 @@ NODES = [f"n{number}" for number in range(10)]
 
 
 def chosen(among=NODES, *, names=None, count=None, fraction=None, seed=1):
-    return choose(among, NODES, names=names, count=count, fraction=fraction, rng=random.Random(seed))
+    return choose(among, NODES, names=names, count=count, fraction=fraction, random=random.Random(seed).random)
 
 
 @pytest.mark.parametrize("ways", [{}, {"count": 1, "fraction": 0.5}, {"names": [], "count": 0}])

@@ -234,7 +234,7 @@ async def test_a_synchronous_start_can_be_asked_for():
 
 
 async def test_a_report_says_how_fast_how_late_and_how_far_apart():
-    async with staged() as stage, Fleet(*stage.parts, nodes=500, rng=random.Random(1)) as fleet:
+    async with staged() as stage, Fleet(*stage.parts, nodes=500, random=random.Random(1).random) as fleet:
         assert fleet.report().pending == 500
         await anyio.sleep(120)
         report = fleet.report()

@@ -2,8 +2,7 @@
 
 What the simulation of the rules alone leaves out is real here: candidates, scheduler, shared watches, cancellation and
 clean-up. It is a hundred times slower and has fewer faults: nothing can stand still on a loop that all share, and a
-process dies by losing its network and being cancelled. A seed decides everything but the back-off of broken watches,
-which throws dice of its own: a run that fails tells its timeline, and may take another course when it is run again.
+process dies by losing its network and being cancelled. A seed decides everything.
 """
 
 from __future__ import annotations
