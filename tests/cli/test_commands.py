@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import stat
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,6 @@ from lease_aio.cli.exits import Exit
 from tests.cli.rig import Command, events, invoke
 
 pytestmark = pytest.mark.slow
-
-
-def kubectl(kubeconfig: str, *args: str) -> str:
-    command = ["kubectl", "--kubeconfig", kubeconfig, *args]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 # ---------------------------------------------------------------------- serve
@@ -63,14 +58,17 @@ def served_port(kubeconfig: str) -> int:
 # ---------------------------------------------------------------------- fleet
 
 
+@pytest.mark.cluster
 @pytest.mark.timeout(120)
-def test_a_fleet_registers_renews_reports_and_deletes_what_it_created(served: str) -> None:
+def test_a_fleet_registers_renews_reports_and_deletes_what_it_created(
+    served: str, kubectl_output: Callable[..., str]
+) -> None:
     options = ("--nodes", "20", "--prefix", "mine-", "--register", "--delete", "--lease-duration", "4")
     with Command("fleet", "--json", "--kubeconfig", served, "--seconds", "15", *options) as fleet:
         progress = fleet.event("progress")
-        assert "mine-19" in kubectl(served, "get", "leases", "-n", "kube-node-lease")
+        assert "mine-19" in kubectl_output(served, "get", "leases", "-n", "kube-node-lease")
         conditions = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-        assert kubectl(served, "get", "node", "mine-0", "-o", conditions) == "True"
+        assert kubectl_output(served, "get", "node", "mine-0", "-o", conditions) == "True"
         code, seen, _ = fleet.end()
 
     assert code == 0
@@ -80,7 +78,7 @@ def test_a_fleet_registers_renews_reports_and_deletes_what_it_created(served: st
     report = next(one for one in seen if one["event"] == "report")
     assert report["renewals"] >= 80
     assert report["gap_s"]["max"] < 4
-    assert "mine-" not in kubectl(served, "get", "leases,nodes", "-A", "-o", "name")
+    assert "mine-" not in kubectl_output(served, "get", "leases,nodes", "-A", "-o", "name")
 
 
 def test_a_fleet_that_is_stopped_still_reports(served: str) -> None:
@@ -131,14 +129,17 @@ def test_the_demos_report_is_what_the_server_stored() -> None:
     assert {"demo", "started", "crashed", "restarted", "resigned", "handover", "silenced", "progress"} <= set(names)
 
 
-def test_on_a_given_cluster_the_demo_leaves_nothing_behind_even_when_stopped(served: str) -> None:
+@pytest.mark.cluster
+def test_on_a_given_cluster_the_demo_leaves_nothing_behind_even_when_stopped(
+    served: str, kubectl_output: Callable[..., str]
+) -> None:
     with Command("demo", "--seconds", "30", "--json", "--kubeconfig", served) as demo:
         demo.event("started")
         demo.event("progress")
-        assert "lease-aio-demo-" in kubectl(served, "get", "leases", "-A", "-o", "name")
+        assert "lease-aio-demo-" in kubectl_output(served, "get", "leases", "-A", "-o", "name")
         demo.signal(signal.SIGINT)
         code, _, _ = demo.end()
 
     assert code == Exit.INTERRUPTED
-    left = json.loads(kubectl(served, "get", "leases", "-A", "-o", "json"))["items"]
+    left = json.loads(kubectl_output(served, "get", "leases", "-A", "-o", "json"))["items"]
     assert [one["metadata"]["name"] for one in left if one["metadata"]["name"].startswith("lease-aio-demo-")] == []

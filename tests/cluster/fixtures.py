@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -25,3 +27,20 @@ def control_plane() -> Iterator[ControlPlane]:
     """A real etcd and kube-apiserver; every test that uses it is marked ``cluster``."""
     with ControlPlane(assets()) as plane:
         yield plane
+
+
+@pytest.fixture(scope="session")
+def kubectl_binary() -> str:
+    """The real kubectl, for what a person does with it; every test that uses it is marked ``cluster``."""
+    return os.environ.get("KUBECTL") or str(assets() / "kubectl")
+
+
+@pytest.fixture(scope="session")
+def kubectl_output(kubectl_binary: str) -> Callable[..., str]:
+    """Run kubectl with a kubeconfig and arguments; what it prints. It must succeed."""
+
+    def run(kubeconfig: str, *arguments: str) -> str:
+        command = [kubectl_binary, "--kubeconfig", kubeconfig, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    return run
