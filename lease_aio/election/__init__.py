@@ -3,6 +3,7 @@
 from lease_aio.election.candidate import Candidate
 from lease_aio.election.engine import Engine, Roster, Stamps
 from lease_aio.election.events import (
+    DuplicateIdentity,
     Ended,
     EndReason,
     Event,
@@ -20,6 +21,7 @@ from lease_aio.election.watches import SharedWatches
 
 __all__ = [
     "Candidate",
+    "DuplicateIdentity",
     "EndReason",
     "Ended",
     "Engine",

@@ -16,8 +16,10 @@ import anyio
 
 from lease_aio.api import LEASES
 from lease_aio.election.core import Election, Failure, Kind, Request
+from lease_aio.election.doubles import Doubles
 from lease_aio.election.engine import Engine
 from lease_aio.election.events import (
+    DuplicateIdentity,
     Ended,
     EndReason,
     Event,
@@ -86,6 +88,7 @@ class Candidate:
             name=name, namespace=namespace, identity=identity, timing=timing, random=engine.random, labels=labels
         )
         self._log = get_logger("election").bind(lease=f"{namespace}/{name}", identity=identity)
+        self._doubles = Doubles()
         self._renewal: Renewal | None = None
         self._subscription: Subscription | None = None
         self._decided = anyio.Event()  # started, or ended without a term
@@ -304,11 +307,21 @@ class Candidate:
                     self._stop(event)
                 case Ended():
                     self._end(event)
-                case RequestFailed():
+                case RequestFailed() | DuplicateIdentity():
                     pass  # told where it happens, not by the core
             self._tell_observer(event)
+        strange = self._core.strange
+        if self._doubles.look(None if strange is None or self._has_twin() else strange):
+            self._log.warning("election.duplicate_identity", remedy="give each process an identity of its own")
+            self._tell_observer(DuplicateIdentity(identity=self.identity))
         if self._ward is not None:
             self._ward.valid_until = self._core.valid_until
+
+    def _has_twin(self) -> bool:
+        """Another candidate of this very client contends for the Lease under the client's identity, as it may."""
+        mine = self.namespace, self.name, self.identity
+        others = (one for one in self._engine.roster if isinstance(one, Candidate) and one is not self)
+        return any((other.namespace, other.name, other.identity) == mine for other in others)
 
     def _tell_observer(self, event: Event) -> None:
         if self._observer is None:

@@ -191,6 +191,12 @@ class Election:
         return self._seen.lease.holder if self._seen is not None else ""
 
     @property
+    def strange(self) -> Lease | None:
+        """The newest record seen, if it has our identity and is not known to be our own write (rule 4)."""
+        lease = self._seen.lease if self._seen is not None and self._ours is None else None
+        return lease if lease is not None and lease.holder == self._identity else None
+
+    @property
     def due(self) -> float:
         """When `tick` wants to be called next; infinity while a request is on its way or none is wanted."""
         if self._flight is not None or self._phase is _Phase.IDLE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,6 +34,9 @@ class Roster:
     def size(self) -> int:
         """How many there are."""
         return len(self._contenders)
+
+    def __iter__(self) -> Iterator[Contender]:
+        return iter(self._contenders)
 
     def join(self, contender: Contender) -> None:
         """Be told from now on.

@@ -110,4 +110,15 @@ class RequestFailed:
     error: str
 
 
-Event = Waiting | Started | Stopping | Ended | RequestFailed
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DuplicateIdentity:
+    """Another process renews the Lease under this candidate's identity. Told once for each candidate.
+
+    The terms of this one are as safe as ever: a record counts as its own only if it wrote it. But neither can tell the
+    other from itself in what the Lease says, and clients that go by the identity alone would both lead.
+    """
+
+    identity: str
+
+
+Event = Waiting | Started | Stopping | Ended | RequestFailed | DuplicateIdentity

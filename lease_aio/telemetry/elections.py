@@ -5,6 +5,7 @@
 | `leader_election_master_status` | gauge | name | 1 while this process leads, else 0 |
 | `lease_aio_candidacies_total` | counter | name, led, reason | candidacies that ended, with a term (led) or without |
 | `lease_aio_request_failures_total` | counter | name, request, failure | requests that failed, by purpose and meaning |
+| `lease_aio_duplicate_identities_total` | counter | name | candidates whose identity another process uses |
 | `lease_aio_term_seconds` | histogram | name | from winning a term until the work is told to stop |
 | `lease_aio_term_stop_seconds` | histogram | name | from then until the work has stopped and the Lease is given back |
 | `lease_aio_handover_seconds` | histogram | name | from the sight of a Lease without a holder to the next holder's |
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 import prometheus_client
 
 from lease_aio.clock import Clock, SystemClock
-from lease_aio.election import Ended, EndReason, Event, RequestFailed, Started, Stopping, Waiting
+from lease_aio.election import DuplicateIdentity, Ended, EndReason, Event, RequestFailed, Started, Stopping, Waiting
 from lease_aio.telemetry.prometheus import BOUNDS_S
 
 TERM_BOUNDS_S = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 3 * 24 * 3600, 7 * 24 * 3600)
@@ -37,6 +38,7 @@ class _Families:
     status: prometheus_client.Gauge
     candidacies: prometheus_client.Counter
     failures: prometheus_client.Counter
+    duplicates: prometheus_client.Counter
     term: prometheus_client.Histogram
     stop: prometheus_client.Histogram
     handover: prometheus_client.Histogram
@@ -73,6 +75,12 @@ class ElectionMetrics:
             failures=prometheus_client.Counter(
                 "lease_aio_request_failures", "Requests that failed.", ["name", "request", "failure"], registry=registry
             ),
+            duplicates=prometheus_client.Counter(
+                "lease_aio_duplicate_identities",
+                "Candidates whose identity another process uses.",
+                ["name"],
+                registry=registry,
+            ),
             term=histogram("term", "From winning a term until the work is told to stop.", TERM_BOUNDS_S),
             stop=histogram("term_stop", "From being told to stop until the Lease is given back.", BOUNDS_S),
             handover=histogram("handover", "From the sight of no holder to that of the next.", BOUNDS_S),
@@ -98,8 +106,8 @@ class ElectionObserver:
         self._vacant_since: float | None = None
         self._holder = ""
         self._leads(change=0)
-        for histogram in (families.term, families.stop, families.handover):
-            histogram.labels(name)  # there, and empty
+        for family in (families.term, families.stop, families.handover, families.duplicates):
+            family.labels(name)  # there, and empty
 
     def __call__(self, event: Event) -> None:
         """Take an event of the election."""
@@ -119,6 +127,8 @@ class ElectionObserver:
                 self._ended(event, now)
             case RequestFailed():
                 self._families.failures.labels(self._name, event.request, event.failure).inc()
+            case DuplicateIdentity():
+                self._families.duplicates.labels(self._name).inc()
 
     def saw(self, holder: str) -> None:
         """Take the sight of a holder, or of nobody (`""`): a hand-over is the time between the two.
