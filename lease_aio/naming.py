@@ -93,9 +93,9 @@ def workload_lease_name(product: str, *scope: str) -> str:
         ConfigurationError: the product is no DNS label, is too long, or the scope is empty.
     """
     room = _LABEL_MAX - 27
-    if not _LABEL.fullmatch(product) or len(product) > room:
+    if not _matches(_LABEL, product, room):
         raise ConfigurationError(
-            f"product {product!r} must be a DNS label (a-z, 0-9 and -) of at most {room} characters: shorten it"
+            f"product {_shown(product)} must be a DNS label (a-z, 0-9 and -) of at most {room} characters: shorten it"
         )
     if not scope:
         raise ConfigurationError("scope is empty; give what sets this installation apart, e.g. namespace and release")
@@ -141,10 +141,10 @@ def check_label_value(what: str, value: str) -> str:
     Raises:
         ConfigurationError: it is longer than 63 bytes or holds what a label must not.
     """
-    if not _LABEL_VALUE.fullmatch(value) or len(value) > _LABEL_MAX:
+    if not _matches(_LABEL_VALUE, value, _LABEL_MAX):
         raise ConfigurationError(
             f"{what} {_shown(value)} is written as a label, so it must have at most {_LABEL_MAX} characters out of "
-            f"letters, digits, '-', '_' and '.', a letter or digit first and last; it has {len(value)}"
+            f"letters, digits, '-', '_' and '.', a letter or digit first and last"
         )
     return value
 
@@ -159,8 +159,8 @@ def _shown(value: object) -> str:
     return f"{value[:60]!r}… ({len(value)} characters)"
 
 
-def _counted(what: str, text: str) -> bytes:
-    data = text.encode()
+def _counted(what: str, text: object) -> bytes:
+    data = text.encode() if isinstance(text, str) else b""
     if not 0 < len(data) < 2**16:
         raise ConfigurationError(f"{what} {_shown(text)} must have between 1 and 65535 bytes")
     return len(data).to_bytes(2, "big") + data

@@ -16,6 +16,18 @@ def test_what_is_no_string_is_refused_as_a_name(check, value):
         check(value)
 
 
+@pytest.mark.parametrize("value", [None, 5, b"bytes"])
+def test_what_is_no_string_is_refused_also_as_a_label_a_host_a_product_and_a_scope(value):
+    for use in (
+        lambda: naming.check_label_value("hostname", value),
+        lambda: naming.apiserver_identity_name(value),
+        lambda: naming.workload_lease_name(value, "shop"),
+        lambda: naming.workload_lease_name("web", value),
+    ):
+        with pytest.raises(ConfigurationError, match=re.escape(repr(value))):
+            use()
+
+
 @pytest.mark.parametrize("name", ["", "Upper", "under_score", "-first", "last-", "a..b", "a.-b", "ü", "a" * 254, "a\n"])
 def test_a_name_that_no_server_takes_is_refused_with_the_rule(name):
     with pytest.raises(ConfigurationError, match="DNS-1123 subdomain"):
