@@ -29,7 +29,7 @@ from lease_aio.errors import (
     Throttled,
     Unavailable,
 )
-from lease_aio.model import KubeObject, decode
+from lease_aio.model import KubeObject, Time, decode
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -183,6 +183,14 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     except (KeyError, ValueError, TypeError):
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def date_of(headers: Mapping[str, str]) -> Time | None:
+    """The Date header: when the server answered by its own clock, to the second; None if it gave none."""
+    try:
+        return Time.from_datetime(parsedate_to_datetime(headers.get("Date", "")))
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _kind_by_code(call: Call, code: int) -> type[ApiError]:

@@ -19,7 +19,7 @@ from lease_aio.api.paths import object_path, require_namespace
 from lease_aio.api.protocol import Page, PatchType, Resource, T
 from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import Call, ConfigurationError
-from lease_aio.model import from_dict, to_dict
+from lease_aio.model import Time, from_dict, to_dict
 from lease_aio.server.history import Watch as StoreWatch
 from lease_aio.server.patch import Patch, PatchKind
 from lease_aio.server.resources import ResourceType
@@ -106,6 +106,7 @@ class MemoryApi:
             resource_version=str(page.resource_version),
             continue_token=page.continue_token,
             remaining=page.remaining,
+            date=Time(self._wall_us() // 1_000_000 * 1_000_000),
         )
 
     async def create(self, resource: Resource[T], value: T, *, timeout_s: float | None = None) -> T:

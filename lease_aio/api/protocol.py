@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from lease_aio.model import KubeObject, Lease, LeaseCandidate, Namespace, Node
+from lease_aio.model import KubeObject, Lease, LeaseCandidate, Namespace, Node, Time
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -51,12 +51,15 @@ class Page(Generic[T]):
         resource_version: The state that the list shows; a watch from here misses nothing.
         continue_token: Opaque; empty on the last page.
         remaining: How many more there are, if the server said so.
+        date: When the server answered by its own wall clock, to the second (the header Date; a proxy may have written
+            it); None where it did not say. It is what the skew of a wall clock can be judged by.
     """
 
     items: tuple[T, ...]
     resource_version: str
     continue_token: str = ""
     remaining: int | None = None
+    date: Time | None = None
 
 
 class EventType(enum.Enum):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from lease_aio.api.answers import error_from_transport, read_object, require_success, unintelligible
+from lease_aio.api.answers import date_of, error_from_transport, read_object, require_success, unintelligible
 from lease_aio.api.http import AiohttpTransport
 from lease_aio.api.paths import collection_path, object_path, query_string, require_namespace
 from lease_aio.api.protocol import Page, PatchType, Resource, T
@@ -238,4 +238,5 @@ def read_page(call: Call, answer: Answer, resource: Resource[T], origin: str) ->
         resource_version=found.metadata.resource_version,
         continue_token=found.metadata.continue_,
         remaining=found.metadata.remaining_item_count,
+        date=date_of(answer.headers),
     )

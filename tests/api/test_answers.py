@@ -7,6 +7,7 @@ import pytest
 
 from lease_aio.api.answers import (
     Status,
+    date_of,
     error_from_answer,
     error_from_status,
     error_from_transport,
@@ -26,7 +27,7 @@ from lease_aio.errors import (
     Throttled,
     Unavailable,
 )
-from lease_aio.model import Lease
+from lease_aio.model import Lease, Time
 from tests.api.servers import LEASE, lease_text, status_text
 
 ORIGIN = "https://10.0.0.1:6443"
@@ -208,3 +209,14 @@ def test_missing_credentials_are_a_refusal() -> None:
 def test_a_status_in_a_stream_is_judged_without_an_http_code(body: dict[str, Any]) -> None:
     kind = Unavailable if not body else Expired
     assert type(error_from_status(call("watch"), Status(kind="Status", **body))) is kind
+
+
+@pytest.mark.parametrize(
+    "date", [None, "", "yesterday", "Wed, 25 Nov 2026 21:00:00 -0000", "Wed, 99 Nov 2026 21:00:00 GMT", "1764104400"]
+)
+def test_an_answer_whose_date_names_no_instant_has_none(date: str | None) -> None:
+    assert date_of({} if date is None else {"Date": date}) is None
+
+
+def test_the_date_of_an_answer_is_read_to_the_second() -> None:
+    assert date_of({"Date": "Wed, 25 Nov 2026 21:00:07 GMT"}) == Time.parse("2026-11-25T21:00:07Z")

@@ -185,6 +185,14 @@ async def test_other_kinds_go_the_same_way(api: Api) -> None:
     assert {one.name for one in (await api.list(NAMESPACES)).items} >= {"default", "kube-node-lease"}
 
 
+async def test_a_list_says_when_the_server_gave_it_to_the_second(api: Api) -> None:
+    before_us = time.time_ns() // 1000
+    date = (await api.list(LEASES, "default")).date
+    assert date is not None
+    assert date.epoch_us % 1_000_000 == 0
+    assert before_us - 1_000_000 <= date.epoch_us <= time.time_ns() // 1000
+
+
 async def test_a_list_comes_in_pages_of_one_state(api: Api) -> None:
     for name in "abcde":
         await api.create(LEASES, lease(name, odd=str(name in "ace").lower()))
