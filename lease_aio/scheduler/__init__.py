@@ -7,6 +7,7 @@ from lease_aio.scheduler.histogram import Histogram, HistogramSnapshot
 from lease_aio.scheduler.phase import jittered, spread
 from lease_aio.scheduler.renewal import Priority, Renewal, Verdict
 from lease_aio.scheduler.shell import Scheduler
+from lease_aio.scheduler.sparse import SparseHistogram
 from lease_aio.scheduler.statistics import ClassReport, SchedulerReport
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Renewal",
     "Scheduler",
     "SchedulerReport",
+    "SparseHistogram",
     "Verdict",
     "jittered",
     "spread",

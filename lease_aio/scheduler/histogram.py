@@ -11,7 +11,9 @@ _LOWEST_EXPONENT = -19  # as math.frexp counts: the range starts at 2^-20 s, abo
 _OCTAVES = 40
 _LOWEST_S = math.ldexp(0.5, _LOWEST_EXPONENT)
 _HIGHEST_S = math.ldexp(0.5, _LOWEST_EXPONENT + _OCTAVES)  # 2^20 s, about twelve days
-_ABOVE = _OCTAVES * _SUB_BUCKETS + 1  # bucket 0 holds what is below the range, this one what is above
+ABOVE = _OCTAVES * _SUB_BUCKETS + 1  # bucket 0 holds what is below the range, this one what is above
+BITS_DROPPED = 52 - 5  # of a double's mantissa: the five that are left tell one of the 32 buckets of an octave
+LOWEST_BITS = (_LOWEST_EXPONENT - 1 + 1023) << 5  # what is left of the lowest value's bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ class Histogram:
     __slots__ = ("counts", "max_s", "min_s", "sum_s")
 
     def __init__(self) -> None:
-        self.counts = array("Q", bytes(8 * (_ABOVE + 1)))
+        self.counts = array("Q", bytes(8 * (ABOVE + 1)))
         self.sum_s = 0.0
         self.min_s = math.inf
         self.max_s = -math.inf
@@ -94,7 +96,7 @@ class Histogram:
             # mantissa is in [0.5, 1): doubled and less one it is the place within the octave
             index = (exponent - _LOWEST_EXPONENT) * _SUB_BUCKETS + int((mantissa + mantissa - 1.0) * _SUB_BUCKETS) + 1
         elif math.isfinite(value_s):
-            index = 0 if value_s < _LOWEST_S else _ABOVE
+            index = 0 if value_s < _LOWEST_S else ABOVE
         else:
             raise ConfigurationError(f"value_s={value_s!r} must be a finite number of seconds")
         self.counts[index] += 1
@@ -120,13 +122,13 @@ class Histogram:
             sum_s=self.sum_s,
             min_s=self.min_s if count else 0.0,
             max_s=self.max_s if count else 0.0,
-            buckets=tuple((_upper_bound(index), n) for index, n in enumerate(self.counts) if n),
+            buckets=tuple((upper_bound(index), n) for index, n in enumerate(self.counts) if n),
         )
 
 
-def _upper_bound(index: int) -> float:
+def upper_bound(index: int) -> float:
     """Where a bucket ends: infinity for the one above the range."""
-    if index == _ABOVE:
+    if index == ABOVE:
         return math.inf
     octave, step = divmod(index, _SUB_BUCKETS)
     return math.ldexp(0.5 + step / (2 * _SUB_BUCKETS), _LOWEST_EXPONENT + octave)
