@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import assets as module
-from tests.cluster.assets import REQUIRED, AssetsError, assets
+from tests.cluster.assets import REQUIRED, AssetsError, assets, kwok, kwok_stages
 
 
 def _folder(path: Path, *names: str) -> Path:
@@ -97,3 +97,37 @@ def test_a_build_that_another_run_finished_is_not_repeated(tmp_path: Path, monke
 
     monkeypatch.setattr(module.fcntl, "flock", while_another_builds)
     assert assets(environ=environ).name.startswith("v1.37.2-go1.99-")
+
+
+def test_kwok_is_built_into_a_folder_of_its_own_whatever_folder_is_named(tmp_path: Path) -> None:
+    environ = {**_go(tmp_path / "go", WRITES_ITS_OUTPUT), "KUBEBUILDER_ASSETS": str(tmp_path)}
+    binary = kwok(environ=environ)
+    assert binary.parent.parent == tmp_path / "go" / "cache" / "lease-aio" / "kwok"
+    assert binary.parent.name.startswith("v0.8.0-go1.99-")
+    assert kwok(environ=environ) == binary
+    assert len((tmp_path / "go" / "built").read_text().splitlines()) == 1
+
+
+def test_without_go_there_is_no_kwok_and_the_remedy_is_go_alone(tmp_path: Path) -> None:
+    with pytest.raises(AssetsError, match=r"no `go` on PATH\. kwok is built from Go modules: install Go[^(]*$"):
+        kwok(environ={"PATH": str(tmp_path)})
+
+
+def test_a_kwok_that_does_not_build_names_go(tmp_path: Path) -> None:
+    with pytest.raises(AssetsError, match=r"building kwok failed.*exited 3\. kwok is built from Go modules"):
+        kwok(environ=_go(tmp_path / "go", "exit 3"))
+
+
+def test_the_stages_of_kwok_are_read_from_its_module(tmp_path: Path) -> None:
+    module = tmp_path / "kwok@v0.8.0"
+    for name in ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease"):
+        file = module / "kustomize" / "stage" / f"{name}.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"name: {file.stem}\n")
+    environ = _go(tmp_path / "go", f"""echo '{{"Dir": "{module}"}}'""")
+    assert kwok_stages(environ=environ) == "name: node-initialize\n\n---\nname: node-heartbeat-with-lease\n"
+
+
+def test_a_module_of_kwok_that_cannot_be_had_names_go(tmp_path: Path) -> None:
+    with pytest.raises(AssetsError, match=r"go mod download.*failed: no such proxy\. kwok is built from Go modules"):
+        kwok_stages(environ=_go(tmp_path / "go", "echo no such proxy >&2; exit 1"))
