@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from lease_aio.testing.envtest import ControlPlane
 from tests.cluster.assets import AssetsError, assets
 
+CONTROLLER_MANAGER = "kube-controller-manager"
+
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the binaries before the first test, whose timeout the minutes of a build would exceed."""
-    wanted = any(item.get_closest_marker("cluster") for item in session.items)
+    wanted = [item for item in session.items if item.get_closest_marker("cluster")]
     if wanted and not session.config.option.collectonly:
         try:
             assets()
         except AssetsError as error:
             raise pytest.UsageError(str(error)) from error
+        if any("with_controllers" in getattr(item, "fixturenames", ()) for item in wanted):
+            with contextlib.suppress(AssetsError):  # the tests that need it tell
+                assets(CONTROLLER_MANAGER)
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +34,15 @@ def control_plane() -> Iterator[ControlPlane]:
     """A real etcd and kube-apiserver; every test that uses it is marked ``cluster``."""
     with ControlPlane(assets()) as plane:
         yield plane
+
+
+@pytest.fixture(scope="session")
+def with_controllers() -> Path:
+    """The folder of binaries, kube-controller-manager among them; skipped where `KUBEBUILDER_ASSETS` has none."""
+    try:
+        return assets(CONTROLLER_MANAGER)
+    except AssetsError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -14,16 +14,20 @@ from pathlib import Path
 import pytest
 
 from lease_aio.testing.envtest import ControlPlane, ControlPlaneError
+from lease_aio.testing.servers import Server
 from tests.cluster.assets import assets
 
 LEASES = "/apis/coordination.k8s.io/v1/leases"
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 GONE_WITHIN_S = 10.0
 
+NODE_LIFECYCLE = "node-lifecycle-controller"
+BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager")
+
 HOLD = """
 import sys
 from lease_aio.testing.envtest import ControlPlane
-with ControlPlane(sys.argv[1]) as plane:
+with ControlPlane(sys.argv[1], controllers=sys.argv[2:]) as plane:
     print(plane.directory, flush=True)
     sys.stdin.read()
 """
@@ -75,12 +79,30 @@ def test_a_missing_binary_is_named(tmp_path: Path, name: str) -> None:
         ControlPlane(tmp_path)
 
 
+def test_controllers_without_their_binary_name_what_to_do(tmp_path: Path) -> None:
+    for name in ("etcd", "kube-apiserver"):
+        (tmp_path / name).touch(mode=0o755)
+    with pytest.raises(
+        ControlPlaneError,
+        match=f"{tmp_path}/kube-controller-manager is not an executable file.*put the .* beside .*, or ask",
+    ):
+        ControlPlane(tmp_path, controllers=[NODE_LIFECYCLE])
+
+
+@pytest.mark.parametrize("option", ["apiserver_flags", "controller_manager_flags"])
 @pytest.mark.parametrize("flag", ["v=3", "--v", "-v=3"])
-def test_a_flag_without_a_value_is_refused(tmp_path: Path, flag: str) -> None:
+def test_a_flag_without_a_value_is_refused(tmp_path: Path, flag: str, option: str) -> None:
     for name in ("etcd", "kube-apiserver"):
         (tmp_path / name).touch(mode=0o755)
     with pytest.raises(ControlPlaneError, match=f"'{flag}' is not a flag of the form --name=value"):
-        ControlPlane(tmp_path, apiserver_flags=[flag])
+        ControlPlane(tmp_path, **{option: [flag]})
+
+
+def test_controllers_that_were_not_asked_for_cannot_be_started(tmp_path: Path) -> None:
+    for name in ("etcd", "kube-apiserver"):
+        (tmp_path / name).touch(mode=0o755)
+    with pytest.raises(ControlPlaneError, match=r"has no controllers: ask for some with controllers="):
+        ControlPlane(tmp_path).start_controller_manager()
 
 
 def test_a_server_that_ends_at_once_is_told_with_its_log(tmp_path: Path) -> None:
@@ -105,6 +127,47 @@ def test_a_server_that_is_never_ready_is_stopped(tmp_path: Path) -> None:
 def test_a_wrong_flag_is_told_in_the_words_of_the_server() -> None:
     with pytest.raises(ControlPlaneError, match=r"(?s)kube-apiserver ended with 1.*unknown flag: --no-such-flag"):
         ControlPlane(assets(), apiserver_flags=["--no-such-flag=1"]).__enter__()
+
+
+@pytest.mark.cluster
+def test_a_controller_that_does_not_exist_is_told_in_the_words_of_the_server(with_controllers: Path) -> None:
+    with pytest.raises(
+        ControlPlaneError, match="(?s)kube-controller-manager ended with 1.*no-such.* is not in the list"
+    ):
+        ControlPlane(with_controllers, controllers=["no-such"]).__enter__()
+
+
+@pytest.mark.cluster
+def test_controllers_start_and_stop_alone_and_end_before_the_api_server(
+    with_controllers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+    stop = Server.stop
+    monkeypatch.setattr(Server, "stop", lambda self, timeout_s: (ended.append(self.name), stop(self, timeout_s)))
+    plane = ControlPlane(
+        with_controllers,
+        controllers=[NODE_LIFECYCLE],
+        controller_manager_flags=["--node-monitor-period=2s"],
+    )
+    with plane:
+        assert tuple(plane.pids) == BINARIES
+        assert any("--node-monitor-period=2s" in line for line in processes_of(plane.directory))
+        assert NODE_LIFECYCLE in (plane.directory / "kube-controller-manager.log").read_text()
+        plane.stop_controller_manager()
+        plane.stop_controller_manager()
+        assert tuple(plane.pids) == BINARIES[:2]
+        plane.start_controller_manager()
+        first = plane.pids["kube-controller-manager"]
+        plane.start_controller_manager()
+        assert plane.pids["kube-controller-manager"] == first
+        plane.stop_controller_manager(kill=True)
+        plane.start_controller_manager()
+        assert plane.pids["kube-controller-manager"] != first
+        plane.stop_apiserver()
+        plane.start_apiserver()
+        ended.clear()
+    assert ended == list(reversed(BINARIES))
+    wait_until_gone(plane.directory)
 
 
 @pytest.mark.cluster
@@ -150,12 +213,12 @@ def test_what_is_stored_outlives_the_api_server() -> None:
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])
-def test_a_run_that_is_killed_leaves_nothing_behind(name: str) -> None:
-    command = [sys.executable, "-c", HOLD, str(assets())]
+def test_a_run_that_is_killed_leaves_nothing_behind(with_controllers: Path, name: str) -> None:
+    command = [sys.executable, "-c", HOLD, str(with_controllers), NODE_LIFECYCLE]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdout
         directory = Path(child.stdout.readline().decode().strip())
-        assert len(processes_of(directory)) >= 2
+        assert len(processes_of(directory)) >= len(BINARIES)
         os.kill(child.pid, signal.Signals[name])
         child.wait()
     wait_until_gone(directory)

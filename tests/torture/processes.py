@@ -19,7 +19,8 @@ import anyio
 import anyio.abc
 
 from lease_aio import Timing
-from lease_aio.testing.envtest import _DIE_WITH_PARENT, ControlPlane
+from lease_aio.testing.envtest import ControlPlane
+from lease_aio.testing.servers import DIE_WITH_PARENT
 from tests.torture import candidate
 from tests.torture.build import clientgo
 from tests.torture.proxy import FaultProxy, fault_proxy
@@ -125,7 +126,7 @@ class Program:
     async def start(self) -> Life:
         """Begin a new life."""
         identity = f"{self.name}.{len(self.lives)}"
-        wrapper = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
+        wrapper = [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, str(os.getpid())]
         with self.errors.open("ab") as errors:
             process = await anyio.open_process(
                 [*wrapper, *self.command(identity)],
