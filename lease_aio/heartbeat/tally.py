@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lease_aio.errors import (
     AlreadyExists,
@@ -16,6 +17,7 @@ from lease_aio.errors import (
     Throttled,
     Unavailable,
 )
+from lease_aio.heartbeat.history import TimelineSnapshot
 from lease_aio.scheduler import Histogram, HistogramSnapshot
 
 _KINDS: dict[type[ApiError], str] = {
@@ -39,6 +41,38 @@ def error_kind(error: ApiError) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FleetParameters:
+    """How a fleet was set up.
+
+    Attributes:
+        name: The fleet's.
+        lease_duration_s: What its leases say; later than that they would be stale.
+        renew_interval_s: From the end of one pass to the start of the next, without jitter.
+        jitter: The most that is added to that at random, as a part of it.
+        namespace: Where the leases are.
+        registered: Whether Nodes were created, too.
+        status: Whether their status was reported.
+        spread_start: Whether the first renewals were spread over an interval.
+        started_wall_us: When it was entered, by its wall clock: microseconds since the epoch.
+    """
+
+    name: str = "fleet"
+    lease_duration_s: float = 40.0
+    renew_interval_s: float = 10.0
+    jitter: float = 0.04
+    namespace: str = "kube-node-lease"
+    registered: bool = False
+    status: bool = False
+    spread_start: bool = True
+    started_wall_us: int = 0
+
+    @property
+    def due_per_s(self) -> float:
+        """How often each node is due to renew in a second, if its requests take no time."""
+        return 1 / (self.renew_interval_s * (1 + self.jitter / 2))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FleetReport:
     """A fleet at one moment. Histograms and counts run from its start.
 
@@ -53,6 +87,9 @@ class FleetReport:
         lateness: Start of a pass less its due time: grows when this process is the slow part.
         gap: Between the ends of two successive renewals of a node: what the control plane sees. Silences do not count.
         errors: How many requests failed, by kind.
+        states: How many nodes are in each state, by the words of `NodeState`.
+        parameters: How it was set up.
+        timeline: What it did when, if that was written down.
     """
 
     nodes: int
@@ -65,9 +102,15 @@ class FleetReport:
     lateness: HistogramSnapshot
     gap: HistogramSnapshot
     errors: dict[str, int]
+    states: Mapping[str, int] = field(default_factory=dict[str, int])
+    parameters: FleetParameters = FleetParameters()
+    timeline: TimelineSnapshot | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """Plain numbers for logs and JSON, histograms as p50, p99 and max."""
+        """Plain numbers for logs and JSON, histograms as p50, p99 and max.
+
+        `lease_aio.heartbeat.document.to_document` gives all: buckets, parameters and the timeline.
+        """
         return {
             "nodes": self.nodes,
             "fresh": self.fresh,
@@ -79,6 +122,7 @@ class FleetReport:
             "lateness": _short(self.lateness),
             "gap": _short(self.gap),
             "errors": dict(self.errors),
+            "states": dict(self.states),
         }
 
 

@@ -14,114 +14,18 @@ import enum
 from array import array
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.scheduler import HistogramSnapshot, SparseHistogram
+from lease_aio.heartbeat.history import NO_VALUES, Mark, NodeVerdict, Slot, TimelineSnapshot
+from lease_aio.scheduler import SparseHistogram
 
 _COUNT_AT = 4096  # values: enough for a batch to be cheap, too few to hold an event loop up
 _ROWS = 500  # marks and verdicts that are kept of the first, and of the last
 
 Row = TypeVar("Row")
 State = TypeVar("State", bound=enum.Enum)
-NO_VALUES = SparseHistogram.of(())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mark:
-    """Something that was done to the fleet.
-
-    Attributes:
-        at_s: When, in seconds since the timeline's start.
-        text: What, for people.
-        kind: `scenario`, or another word to tell sources apart.
-    """
-
-    at_s: float
-    text: str
-    kind: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NodeVerdict:
-    """What the control plane wrote on a Node.
-
-    Attributes:
-        at_s: When it was seen, in seconds since the timeline's start.
-        node: Whose.
-        verdict: One of a few words, such as `unknown`, `ready`, `tainted`.
-        since_renewal_s: How long after the node's last renewal; None if there was none, or it does not matter.
-    """
-
-    at_s: float
-    node: str
-    verdict: str
-    since_renewal_s: float | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Slot:
-    """What happened within one slot of time.
-
-    Attributes:
-        number: Its place: it starts at `number * slot_s` seconds after the start.
-        renewals: Confirmed writes.
-        errors: Failed requests, by kind.
-        lateness: Starts of passes, less their due times.
-        gap: Times between the ends of two successive renewals of a node, counted where they end.
-        states: How many nodes were in each state, last seen within the slot; empty if that was not looked at.
-    """
-
-    number: int
-    renewals: int = 0
-    errors: Mapping[str, int] = field(default_factory=dict[str, int])
-    lateness: SparseHistogram = NO_VALUES
-    gap: SparseHistogram = NO_VALUES
-    states: Mapping[str, int] = field(default_factory=dict[str, int])
-
-    @property
-    def holds_any(self) -> bool:
-        """Whether anything happened in it."""
-        return bool(self.renewals or self.errors or self.states or self.lateness.count or self.gap.count)
-
-    def merged(self, later: Slot) -> Slot:
-        """Both as one, at this one's place."""
-        return Slot(
-            number=self.number,
-            renewals=self.renewals + later.renewals,
-            errors=Counter(self.errors) + Counter(later.errors),
-            lateness=self.lateness.merged(later.lateness),
-            gap=self.gap.merged(later.gap),
-            states=later.states or self.states,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TimelineSnapshot:
-    """A timeline at one moment.
-
-    Attributes:
-        slot_s: The length of each slot, in seconds.
-        length_s: From the start to this moment; the last slot may not be over.
-        slots: Ascending; those in which nothing happened are left out.
-        marks: Ascending. Of very many the first and the last.
-        marks_left_out: How many are missing between those.
-        verdicts: Ascending. Of very many the first and the last.
-        verdicts_left_out: How many are missing between those.
-        verdict_counts: All verdicts, by word.
-        detection: How long after the node's last renewal the verdicts came, by word; all of them.
-    """
-
-    slot_s: float
-    length_s: float
-    slots: tuple[Slot, ...] = ()
-    marks: tuple[Mark, ...] = ()
-    marks_left_out: int = 0
-    verdicts: tuple[NodeVerdict, ...] = ()
-    verdicts_left_out: int = 0
-    verdict_counts: Mapping[str, int] = field(default_factory=dict[str, int])
-    detection: Mapping[str, HistogramSnapshot] = field(default_factory=dict[str, HistogramSnapshot])
 
 
 class Timeline:

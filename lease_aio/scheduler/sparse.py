@@ -33,7 +33,7 @@ class SparseHistogram:
 
     @classmethod
     def of(cls, values: Sequence[float] | array[float]) -> SparseHistogram:
-        """Count these durations, in seconds: about 0.1 µs for each of many, a tenth of `Histogram.record`.
+        """Count these durations, in seconds. Of many at once each costs about 0.1 µs, less than a `Histogram.record`.
 
         Raises:
             ConfigurationError: one is not a finite number.
@@ -44,6 +44,16 @@ class SparseHistogram:
         if not math.isfinite(total_s):
             raise ConfigurationError(f"the values must be finite numbers of seconds, their sum is {total_s!r}")
         return cls(_counted(values), sum_s=total_s, min_s=min(values), max_s=max(values))
+
+    @classmethod
+    def from_snapshot(cls, snapshot: HistogramSnapshot) -> SparseHistogram:
+        """That of which this is the snapshot."""
+        if not snapshot.count:
+            return EMPTY
+        counts = Counter[int]()
+        for upper_s, count in snapshot.buckets:
+            counts[ABOVE if upper_s == math.inf else max(0, _place(_bits((upper_s,))[0]) - 1)] += count
+        return cls(counts, sum_s=snapshot.sum_s, min_s=snapshot.min_s, max_s=snapshot.max_s)
 
     def merged(self, other: SparseHistogram) -> SparseHistogram:
         """What both have counted."""
@@ -73,17 +83,26 @@ class SparseHistogram:
 
 
 def _counted(values: Sequence[float] | array[float]) -> Counter[int]:
-    """How many values each bucket has.
-
-    A double's bits are its sign, its exponent and its mantissa: read as a whole number without the low bits of the
-    mantissa they count logarithmic buckets, the same ones that `Histogram.record` finds.
-    """
-    bits = memoryview(array("d", values)).cast("B").cast("Q")
+    """How many values each bucket has."""
     counts = Counter[int]()
-    for found, count in Counter([each >> BITS_DROPPED for each in bits]).items():
-        negative = found >> (63 - BITS_DROPPED)
-        counts[0 if negative else max(0, min(found - LOWEST_BITS + 1, ABOVE))] += count
+    for bits, count in Counter(_bits(values)).items():
+        counts[_place(bits)] += count
     return counts
+
+
+def _bits(values: Sequence[float] | array[float]) -> list[int]:
+    """The high bits of each double.
+
+    They are its sign, its exponent and the start of its mantissa: read as a whole number they count logarithmic
+    buckets, the same ones that `Histogram.record` finds, at a tenth of the price.
+    """
+    return [each >> BITS_DROPPED for each in memoryview(array("d", values)).cast("B").cast("Q")]
+
+
+def _place(bits: int) -> int:
+    """The bucket of a double with these high bits."""
+    negative = bits >> (63 - BITS_DROPPED)
+    return 0 if negative else max(0, min(bits - LOWEST_BITS + 1, ABOVE))
 
 
 EMPTY = SparseHistogram({}, sum_s=0.0, min_s=math.inf, max_s=-math.inf)

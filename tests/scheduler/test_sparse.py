@@ -59,3 +59,9 @@ def test_merging_changes_neither():
     one, other = SparseHistogram.of([1.0]), SparseHistogram.of([1.0, 2.0])
     one.merged(other)
     assert (one.count, other.count, one.max_s) == (1, 2, 1.0)
+
+
+@given(st.lists(ANY, max_size=200))
+def test_it_can_be_made_again_from_its_snapshot(values: list[float]):
+    snapshot = SparseHistogram.of(values).snapshot()
+    assert SparseHistogram.from_snapshot(snapshot).snapshot() == snapshot
