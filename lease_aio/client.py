@@ -28,7 +28,7 @@ from lease_aio.election import (
     Terms,
 )
 from lease_aio.errors import ApiError, ConfigurationError
-from lease_aio.heartbeat import Fleet, Heartbeat, NodeProfile, Owner
+from lease_aio.heartbeat import Fleet, Heartbeat, NodeGroup, NodeProfile, Owner
 from lease_aio.identity import ApiServerIdentity, Identity, identities
 from lease_aio.model import Lease
 from lease_aio.naming import KUBE_APISERVER, candidate_identity, check_lease_name, check_namespace
@@ -308,11 +308,13 @@ class LeaseClient:
 
     def fleet(
         self,
-        nodes: int | Collection[str],
+        nodes: int | NodeGroup | Collection[str] | Sequence[NodeGroup],
         *,
+        name: str = "fleet",
         prefix: str = "node-",
         register: bool = False,
         profile: NodeProfile | None = None,
+        partition: tuple[int, int] | None = None,
         owner: Owner | None = None,
         spread_start: bool = True,
         delete_on_exit: bool = False,
@@ -325,10 +327,13 @@ class LeaseClient:
             self.api,
             self._scheduler,
             self._clock,
+            self.engine.tasks,
             nodes=nodes,
+            name=name,
             prefix=prefix,
             register=register,
             profile=profile,
+            partition=partition,
             owner=owner,
             spread_start=spread_start,
             delete_on_exit=delete_on_exit,

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import random as random_module
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 
 from lease_aio.api.protocol import LEASES, NODES, Api, Resource
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound
 from lease_aio.heartbeat.beat import Beat, BeatGroup
-from lease_aio.heartbeat.choose import choose
-from lease_aio.heartbeat.node import NodeProfile
+from lease_aio.heartbeat.control import Control
+from lease_aio.heartbeat.hollow import Hollow
+from lease_aio.heartbeat.profile import NodeGroup, NodeProfile
 from lease_aio.heartbeat.register import for_each, register_node
 from lease_aio.heartbeat.renewer import Next, Renewer
+from lease_aio.heartbeat.roll import Member, Nodes, Roll
 from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
+from lease_aio.heartbeat.select import NodeSelector
+from lease_aio.heartbeat.selection import Selection, SimNode, SimNodes
+from lease_aio.heartbeat.states import correct, count_states
 from lease_aio.heartbeat.tally import FleetReport
 from lease_aio.log import get_logger
-from lease_aio.naming import check_lease_name
 from lease_aio.scheduler import Scheduler, spread
 
 _ADDED_AT_ONCE = 1000  # before others get a turn on the event loop
@@ -39,13 +44,17 @@ class Fleet:
         api: The API server.
         scheduler: Drives the renewals; its `run()` must be running.
         clock: The scheduler's.
-        nodes: How many, or their names.
-        prefix: Names are this and a number, counted from `first`.
+        tasks: Owns what runs beside the block; nothing of it outlives the block.
+        nodes: How many, or a `NodeGroup` or several, or their names.
+        name: The fleet's: Nodes carry it as the label `lease-aio/fleet`.
+        prefix: Where `nodes` is a number: names are this and a number, counted from `first`.
         first: The first number.
-        spread_start: Spread the first renewals over one interval. Without it all start at once, and 4 % of jitter takes
-            an hour to smear that.
+        profile: What created Nodes look like, where no group says so.
+        partition: `(index, of)`: only this part of the nodes, so that several processes share a fleet. Those that are
+            given the same nodes and the same `of` have all of them between them, each in exactly one.
+        spread_start: Spread the first renewals over one interval. Without it all start at once, as kubelets do after a
+            power cut, and 4 % of jitter takes an hour to smear that.
         register: Create the Nodes first, with a Ready status. What exists is adopted.
-        profile: What created Nodes look like.
         owner: Whether leases are owned by their Nodes; left out, only if `register` is given.
         delete_on_exit: Delete at the end the leases and Nodes that this fleet has created, and no others.
         exit_timeout_s: Longest time for that, in seconds.
@@ -66,13 +75,16 @@ class Fleet:
         api: Api,
         scheduler: Scheduler,
         clock: Clock,
+        tasks: anyio.abc.TaskGroup,
         *,
-        nodes: int | Collection[str],
+        nodes: int | NodeGroup | Collection[str] | Sequence[NodeGroup],
+        name: str = "fleet",
         prefix: str = "node-",
         first: int = 0,
+        profile: NodeProfile | None = None,
+        partition: tuple[int, int] | None = None,
         spread_start: bool = True,
         register: bool = False,
-        profile: NodeProfile | None = None,
         owner: Owner | None = None,
         delete_on_exit: bool = False,
         exit_timeout_s: float = 60.0,
@@ -84,7 +96,7 @@ class Fleet:
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self._scheduler = scheduler
-        self._random = random
+        self._tasks = tasks
         self._rules = node_rules(
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
@@ -93,37 +105,51 @@ class Fleet:
             backoff_jitter=backoff_jitter,
             random=random,
         )
-        self._prefix = prefix
-        self._next_number = first
-        self._first_names = self._named(nodes)
+        self._roll = Roll(fleet=name, prefix=prefix, first=first, profile=profile, partition=partition)
+        self._first_members = self._roll.enlist(nodes)
         self._group = BeatGroup(api, clock, self._observe if on_failure else None)
         self._on_failure = on_failure
         self._spread_start = spread_start
         self._register = register
-        self._profile = profile or NodeProfile()
         self._delete_on_exit = delete_on_exit
         self._exit_timeout_s = exit_timeout_s
-        self._beats: dict[str, Beat] = {}
-        self._silenced: set[str] = set()
-        self._created_nodes: dict[str, str] = {}  # name to uid
-        self._phases = 0
+        self._hollows: dict[str, Hollow] = {}
+        self._control = Control(self._group, scheduler, self._hollows, random, status=False)
+
+    @property
+    def name(self) -> str:
+        """The fleet's own name."""
+        return self._roll.fleet
 
     @property
     def names(self) -> tuple[str, ...]:
         """All nodes, in the order in which they came."""
-        return tuple(self._beats)
+        return tuple(self._hollows)
 
     @property
-    def silenced(self) -> frozenset[str]:
-        """Those that are told to be silent."""
-        return frozenset(self._silenced)
+    def nodes(self) -> Mapping[str, SimNode]:
+        """All nodes by name: what each is, how it does, and what can be done to it."""
+        return SimNodes(self._control)
 
     def __len__(self) -> int:
-        return len(self._beats)
+        return len(self._hollows)
+
+    def select(self, selector: str = "") -> Selection:
+        """The nodes whose labels match now; all without a selector. See `Verbs` for what can be done to them.
+
+        Args:
+            selector: As for `kubectl -l`, over the labels that the fleet gives its nodes. `zone`, `region`, `group` and
+                `name` stand for their long names: `zone=b`, `zone in (a,b),group!=gpu`, `name=node-7`.
+
+        Raises:
+            ConfigurationError: it cannot be parsed.
+        """
+        kinds = ((name, hollow.kind) for name, hollow in self._hollows.items())
+        return Selection(self._control, tuple(NodeSelector(selector).among(kinds)))
 
     async def __aenter__(self) -> Self:
         try:
-            await self._add(self._first_names)
+            await self._add(self._first_members)
         except BaseException:
             await self._leave()
             raise
@@ -136,84 +162,21 @@ class Fleet:
 
     def report(self) -> FleetReport:
         """How the fleet does, now and since its start."""
-        now = self._group.clock.now()
-        fresh = late = 0
-        for name, beat in self._beats.items():
-            if name in self._silenced:
-                continue
-            if now > beat.renewal.deadline:
-                late += 1
-            elif beat.renewal.last_success is not None:
-                fresh += 1
-        return self._group.tally.report(
-            now, nodes=len(self._beats), fresh=fresh, late=late, silenced=len(self._silenced)
-        )
+        now, troubles = self._group.clock.now(), self._group.troubles
+        counts = count_states((hollow.beat.renewal for hollow in self._hollows.values()), now)
+        troubled = ((self._hollows[name].beat.renewal, trouble) for name, trouble in troubles.items())
+        return self._group.tally.report(now, correct(counts, troubled, now))
 
-    def silence(
-        self, names: Iterable[str] | None = None, *, count: int | None = None, fraction: float | None = None
-    ) -> tuple[str, ...]:
-        """Stop renewing some nodes, as if they had lost power. A request that was already sent may still arrive.
-
-        Args:
-            names: Which.
-            count: How many instead, chosen at random among those that are not silent.
-            fraction: Which part of those instead, from 0 to 1, chosen likewise.
-
-        Returns:
-            Those that were not silent before.
-
-        Raises:
-            ConfigurationError: an unknown name, or not exactly one of the three was given.
-        """
-        beating = [name for name in self._beats if name not in self._silenced]
-        chosen = choose(beating, self._beats, names=names, count=count, fraction=fraction, random=self._random)
-        for name in chosen:
-            self._scheduler.remove(self._beats[name].renewal)
-        self._silenced.update(chosen)
-        return chosen
-
-    def revive(
-        self,
-        names: Iterable[str] | None = None,
-        *,
-        count: int | None = None,
-        fraction: float | None = None,
-        over_s: float = 0.0,
-    ) -> tuple[str, ...]:
-        """Let silent nodes renew again, with what they remember of their leases.
-
-        Args:
-            names: Which.
-            count: How many instead, chosen at random among the silent.
-            fraction: Which part of the silent ones instead, from 0 to 1. None of the three: all.
-            over_s: Spread their first renewals over so many seconds; 0 for at once.
-
-        Returns:
-            Those that were silent before.
-
-        Raises:
-            ConfigurationError: an unknown name, or more than one of the three was given.
-        """
-        if names is None and count is None and fraction is None:
-            fraction = 1.0
-        silent = [name for name in self._beats if name in self._silenced]
-        chosen = choose(silent, self._beats, names=names, count=count, fraction=fraction, random=self._random)
-        now = self._group.clock.now()
-        for number, name in enumerate(chosen):
-            self._silenced.discard(name)
-            self._resume(name, now + (spread(number, over_s) if over_s else 0.0))
-        return chosen
-
-    async def grow(self, nodes: int | Collection[str]) -> tuple[str, ...]:
-        """Add nodes; names go on where they ended. Returns the new ones.
+    async def grow(self, nodes: Nodes) -> tuple[str, ...]:
+        """Add nodes; names go on where they ended. Returns the new ones of this process.
 
         Raises:
             ConfigurationError: a name that is there already, or cannot be one.
             ApiError: a Node cannot be registered; those before it are in the fleet.
         """
-        names = self._named(nodes)
-        await self._add(names)
-        return names
+        members = self._roll.enlist(nodes)
+        await self._add(members)
+        return tuple(member.name for member in members)
 
     async def shrink(self, count: int) -> tuple[str, ...]:
         """Take the newest nodes out of the fleet, and delete what was created for them if `delete_on_exit` is set.
@@ -221,59 +184,34 @@ class Fleet:
         Returns:
             Their names.
         """
-        if not 0 <= count <= len(self._beats):
-            raise ConfigurationError(f"count={count!r} must lie between 0 and the fleet's {len(self._beats)} nodes")
-        names = tuple(self._beats)[len(self._beats) - count :]
+        if not 0 <= count <= len(self._hollows):
+            raise ConfigurationError(f"count={count!r} must lie between 0 and the fleet's {len(self._hollows)} nodes")
+        names = tuple(self._hollows)[len(self._hollows) - count :]
         await self._remove(names)
         return names
 
-    def _named(self, nodes: int | Collection[str]) -> tuple[str, ...]:
-        if isinstance(nodes, str):
-            raise ConfigurationError(f"nodes={nodes!r} is one string; give a number or a list of names")
-        if isinstance(nodes, int):
-            if nodes < 0:
-                raise ConfigurationError(f"nodes={nodes!r} must be zero or more")
-            numbers = range(self._next_number, self._next_number + nodes)
-            self._next_number += nodes
-            names = tuple(f"{self._prefix}{number}" for number in numbers)
-        else:
-            try:
-                names = tuple(nodes)
-            except TypeError as error:
-                raise ConfigurationError(f"nodes={nodes!r} must be a whole number or a list of names") from error
-        for name in names:
-            check_lease_name(name)
-        return names
-
-    async def _add(self, names: Sequence[str]) -> None:
-        twice = set(names) & self._beats.keys()
-        if twice or len(set(names)) < len(names):
-            raise ConfigurationError(f"node names must differ; there twice: {sorted(twice)[:3] or 'within the list'}")
+    async def _add(self, members: Sequence[Member]) -> None:
+        twice = {member.name for member in members} & self._hollows.keys()
+        if twice:
+            raise ConfigurationError(f"node names must differ; there twice: {sorted(twice)[:3]}")
         if self._register:
-            await for_each(names, self._register_and_start)
+            await for_each(members, self._register_and_start)
             return
-        for number, name in enumerate(names, start=1):
-            self._start(name, None)
+        for number, member in enumerate(members, start=1):
+            self._start(member, None, "")
             if number % _ADDED_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
 
-    async def _register_and_start(self, name: str) -> None:
-        node = await register_node(self._group.api, name, self._profile, self._group.clock.wall_us)
-        if node.created:
-            self._created_nodes[name] = node.uid
-        self._start(name, node.uid)
+    async def _register_and_start(self, member: Member) -> None:
+        node = await register_node(self._group.api, member.name, member.kind, self._group.clock.wall_us)
+        self._start(member, node.uid, node.uid if node.created else "")
 
-    def _start(self, name: str, uid: str | None) -> None:
-        renewer = Renewer(self._rules, name, name, owner_uid=uid)
-        phase_s = spread(self._phases, self._rules.renew_interval_s) if self._spread_start else 0.0
-        self._phases += 1
+    def _start(self, member: Member, owner_uid: str | None, created_uid: str) -> None:
+        name = member.name
+        renewer = Renewer(self._rules, name, name, owner_uid=owner_uid)
+        phase_s = spread(member.number, self._rules.renew_interval_s) if self._spread_start else 0.0
         beat = Beat(self._group, renewer, due=self._group.clock.now() + phase_s)
-        self._beats[name] = beat
-        self._scheduler.add(beat.renewal)
-
-    def _resume(self, name: str, due: float) -> None:
-        beat = self._beats[name].restarted(due)
-        self._beats[name] = beat
+        self._hollows[name] = Hollow(member.kind, beat, created_uid)
         self._scheduler.add(beat.renewal)
 
     def _observe(self, beat: Beat, step: Next, error: ApiError | None) -> None:
@@ -292,28 +230,26 @@ class Fleet:
     async def _leave(self) -> None:
         """Ends with no attempt running, also when cancelled; deletes what is to be deleted, as far as time allows."""
         with anyio.CancelScope(shield=True):
-            await self._remove(tuple(self._beats))
+            await self._remove(tuple(self._hollows))
 
     async def _remove(self, names: Sequence[str]) -> None:
-        beats = {name: self._beats.pop(name) for name in names}
-        self._silenced.difference_update(names)
-        for beat in beats.values():
-            self._scheduler.remove(beat.renewal)
+        hollows = [self._hollows.pop(name) for name in names]
+        for hollow in hollows:
+            self._control.forget(hollow)
         with anyio.move_on_after(self._rules.request_timeout_s + 1):
-            for beat in beats.values():
-                await self._scheduler.drain(beat.renewal)
+            await self._control.drain()
         if self._delete_on_exit:
             with anyio.move_on_after(self._exit_timeout_s):
-                await for_each(beats.values(), self._delete)
+                await for_each(hollows, self._delete)
 
-    async def _delete(self, beat: Beat) -> None:
+    async def _delete(self, hollow: Hollow) -> None:
         """Delete the lease and the Node, if they are still those that this fleet created."""
-        name, lease = beat.renewer.name, beat.renewer.lease
+        name = hollow.beat.renewer.name
         try:
-            if beat.created and lease is not None:
-                await self._delete_own(LEASES, name, self._rules.namespace, lease.metadata.uid)
-            if uid := self._created_nodes.pop(name, ""):
-                await self._delete_own(NODES, name, "", uid)
+            if uid := hollow.beat.created_uid:
+                await self._delete_own(LEASES, name, self._rules.namespace, uid)
+            if hollow.node_uid:
+                await self._delete_own(NODES, name, "", hollow.node_uid)
         except ApiError as error:
             self._group.tally.failed(error)
             self._tell(name, error)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import functools
+import ipaddress
+import re
+import uuid
+import zlib
 
-from lease_aio.model import Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, ObjectMeta, Taint, Time
+from lease_aio.heartbeat.profile import NodeGroup, NodeKind, NodeProfile
+from lease_aio.model import Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, ObjectMeta, Time
+
+__all__ = ["NodeGroup", "NodeKind", "NodeProfile", "is_ready", "made_ready", "new_node", "ready_status"]
+
+_NUMBERED = re.compile(r"(.*?)(\d*)", re.ASCII)
+_MACHINES = uuid.UUID("6f1a4d0e-3c5b-4a63-9f0e-8d2b7c9e5a10")
 
 _CONDITIONS = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "there is enough memory"),
@@ -15,74 +24,66 @@ _CONDITIONS = (
 )
 
 
-def _small() -> dict[str, str]:
-    return {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "110"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NodeProfile:
-    """What the Nodes of one kind have in common.
-
-    Attributes:
-        capacity: Also what is allocatable.
-        labels: Beside the three that each kubelet sets (host name, operating system, architecture).
-        taints: Of the Node's spec.
-        architecture: As Go names it.
-        operating_system: As Go names it.
-        kubelet_version: What `kubectl get nodes` shows.
-        os_image: What `kubectl get nodes -o wide` shows.
-    """
-
-    capacity: Mapping[str, str] = field(default_factory=_small)
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    taints: tuple[Taint, ...] = ()
-    architecture: str = "amd64"
-    operating_system: str = "linux"
-    kubelet_version: str = "v1.34.0"
-    os_image: str = "simulated"
-
-
-def new_node(name: str, profile: NodeProfile, wall_us: int) -> Node:
+def new_node(name: str, kind: NodeKind, wall_us: int) -> Node:
     """A Node as a kubelet registers it, but Ready from the start.
 
     Args:
         name: Its name, and its host name.
-        profile: All else.
+        kind: All else.
         wall_us: When, microseconds since the epoch.
     """
-    labels = {
-        "kubernetes.io/hostname": name,
-        "kubernetes.io/os": profile.operating_system,
-        "kubernetes.io/arch": profile.architecture,
-        **profile.labels,
-    }
+    profile = kind.profile
     return Node(
-        metadata=ObjectMeta(name=name, labels=labels),
-        spec=NodeSpec(taints=profile.taints),
+        metadata=ObjectMeta(name=name, labels=kind.labels(name), annotations=dict(profile.annotations)),
+        spec=NodeSpec(taints=profile.taints, provider_id=profile.provider_id.replace("{name}", name)),
         status=ready_status(name, profile, wall_us),
     )
 
 
 def ready_status(name: str, profile: NodeProfile, wall_us: int) -> NodeStatus:
     """The status of a healthy Node."""
+    machine = uuid.uuid5(_MACHINES, name)
     return NodeStatus(
         capacity=dict(profile.capacity),
-        allocatable=dict(profile.capacity),
+        allocatable=dict(profile.capacity if profile.allocatable is None else profile.allocatable),
         conditions=tuple(_condition(*one, wall_us) for one in _CONDITIONS),
-        addresses=(NodeAddress(type="Hostname", address=name),),
+        addresses=(*_own_addresses(name, profile), *profile.addresses),
         node_info={
-            "machineID": "",
-            "systemUUID": "",
-            "bootID": "",
-            "kernelVersion": "",
+            "machineID": machine.hex,
+            "systemUUID": str(machine),
+            "bootID": str(uuid.uuid5(machine, "boot")),
+            "kernelVersion": profile.kernel_version,
             "osImage": profile.os_image,
-            "containerRuntimeVersion": "",
+            "containerRuntimeVersion": profile.container_runtime,
             "kubeletVersion": profile.kubelet_version,
             "kubeProxyVersion": "",
             "operatingSystem": profile.operating_system,
             "architecture": profile.architecture,
         },
     )
+
+
+def _own_addresses(name: str, profile: NodeProfile) -> tuple[NodeAddress, ...]:
+    hostname = NodeAddress(type="Hostname", address=name)
+    if not profile.internal_cidr:
+        return (hostname,)
+    return (NodeAddress(type="InternalIP", address=_address(name, profile.internal_cidr)), hostname)
+
+
+def _address(name: str, cidr: str) -> str:
+    """The same for a name at each start; different for numbers of one prefix, as far as the network has room."""
+    first, size = _hosts(cidr)
+    stem, number = _NUMBERED.fullmatch(name).groups()  # type: ignore[union-attr]  # it matches all
+    return str(first + (zlib.crc32(stem.encode()) + int(number or 0)) % size)
+
+
+@functools.cache
+def _hosts(cidr: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+    """The first address for a host, and how many there are: not the network's own, nor the broadcast address."""
+    network = ipaddress.ip_network(cidr)
+    if network.num_addresses <= 2:
+        return network[0], network.num_addresses
+    return network[1], network.num_addresses - 2
 
 
 def is_ready(node: Node) -> bool:

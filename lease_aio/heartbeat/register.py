@@ -10,7 +10,7 @@ import anyio
 
 from lease_aio.api.protocol import NODES, Api, PatchType
 from lease_aio.errors import AlreadyExists, Conflict, LeaseAioError, NotFound, Throttled, Unavailable
-from lease_aio.heartbeat.node import NodeProfile, is_ready, made_ready, new_node
+from lease_aio.heartbeat.node import NodeKind, is_ready, made_ready, new_node
 from lease_aio.model import Node, to_dict
 
 AT_ONCE = 16
@@ -30,7 +30,7 @@ class Registered:
     created: bool
 
 
-async def register_node(api: Api, name: str, profile: NodeProfile, wall_us: Callable[[], int]) -> Registered:
+async def register_node(api: Api, name: str, kind: NodeKind, wall_us: Callable[[], int]) -> Registered:
     """Create a Node with a Ready status; one that exists is adopted, and made Ready if it is not.
 
     Tries again for about 25 s, with a kubelet's pauses, while the server cannot be reached or others change the Node at
@@ -42,11 +42,11 @@ async def register_node(api: Api, name: str, profile: NodeProfile, wall_us: Call
     backoff_s = 0.1
     for _ in range(_TRIES - 1):
         try:
-            return await _register(api, name, profile, wall_us())
+            return await _register(api, name, kind, wall_us())
         except (Unavailable, Throttled, Conflict, NotFound) as error:
             await anyio.sleep(error.retry_after_s or backoff_s)
         backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
-    return await _register(api, name, profile, wall_us())
+    return await _register(api, name, kind, wall_us())
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int = AT_ONCE) -> None:
@@ -73,9 +73,9 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, 
         raise raised[0]
 
 
-async def _register(api: Api, name: str, profile: NodeProfile, wall_us: int) -> Registered:
+async def _register(api: Api, name: str, kind: NodeKind, wall_us: int) -> Registered:
     try:
-        node = await api.create(NODES, new_node(name, profile, wall_us))
+        node = await api.create(NODES, new_node(name, kind, wall_us))
     except AlreadyExists:
         node = await _adopt(api, await api.get(NODES, name), wall_us)
         return Registered(uid=node.metadata.uid, created=False)

@@ -190,6 +190,12 @@ class Renewer:
         self._step = _Step.READ
         return self._back_off(now)
 
+    def reread(self) -> None:
+        """Start a pass that reads first, whatever comes next: after a time in which the server was out of reach."""
+        self._attempts = 0
+        self._last_row = False
+        self._ensure(resume=False)
+
     def _lacks_owner(self) -> bool:
         if self._owner_uid is not None or self._template.rules.owner is Owner.NONE:
             return False

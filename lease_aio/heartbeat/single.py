@@ -10,7 +10,7 @@ from typing import Self
 from lease_aio.api.protocol import NODES, Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError, NotFound
-from lease_aio.heartbeat.node import NodeProfile
+from lease_aio.heartbeat.node import NodeKind, NodeProfile
 from lease_aio.heartbeat.register import register_node
 from lease_aio.heartbeat.renewer import Renewer
 from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
@@ -69,7 +69,7 @@ class Heartbeat:
         self._clock = clock
         self._node = check_lease_name(node)
         self._register = register
-        self._profile = profile or NodeProfile()
+        self._kind = NodeKind(profile or NodeProfile())
         self._ready_timeout_s = ready_timeout_s
         self._rules = node_rules(
             lease_duration_s=lease_duration_s,
@@ -108,7 +108,7 @@ class Heartbeat:
     async def __aenter__(self) -> Self:
         uid: str | None = None
         if self._register:
-            uid = (await register_node(self._api, self._node, self._profile, self._clock.wall_us)).uid
+            uid = (await register_node(self._api, self._node, self._kind, self._clock.wall_us)).uid
         renewer = Renewer(self._rules, self._node, self._node, owner_uid=uid)
         self._solo = Solo(self._api, self._scheduler, self._clock, renewer, ready_timeout_s=self._ready_timeout_s)
         try:

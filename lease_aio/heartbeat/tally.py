@@ -18,6 +18,7 @@ from lease_aio.errors import (
     Unavailable,
 )
 from lease_aio.heartbeat.history import TimelineSnapshot
+from lease_aio.heartbeat.states import NodeState
 from lease_aio.scheduler import Histogram, HistogramSnapshot
 
 _KINDS: dict[type[ApiError], str] = {
@@ -77,11 +78,11 @@ class FleetReport:
     """A fleet at one moment. Histograms and counts run from its start.
 
     Attributes:
-        nodes: All of them; the sum of the next four.
+        nodes: All of them; the sum of `states`.
         fresh: Renewed less than a lease duration ago.
         late: Not renewed for longer than that, although they should have been.
         pending: Not renewed yet, and not late either.
-        silenced: Told to be silent.
+        silenced: Cut off from the API server.
         renewals: Confirmed writes.
         renewals_per_s: The mean over the last 10 s.
         lateness: Start of a pass less its due time: grows when this process is the slow part.
@@ -182,14 +183,15 @@ class Tally:
         """Count one failed request."""
         self.errors[error_kind(error)] += 1
 
-    def report(self, now: float, *, nodes: int, fresh: int, late: int, silenced: int) -> FleetReport:
-        """All of it, frozen, together with what the fleet knows of its nodes."""
+    def report(self, now: float, states: Mapping[NodeState, int]) -> FleetReport:
+        """All of it, frozen, together with how many nodes are in which state."""
         return FleetReport(
-            nodes=nodes,
-            fresh=fresh,
-            late=late,
-            pending=nodes - fresh - late - silenced,
-            silenced=silenced,
+            nodes=sum(states.values()),
+            fresh=states.get(NodeState.FRESH, 0),
+            late=states.get(NodeState.LATE, 0),
+            pending=states.get(NodeState.PENDING, 0),
+            silenced=states.get(NodeState.SILENCED, 0),
+            states={state.value: count for state in NodeState if (count := states.get(state))},
             renewals=self.renewals,
             renewals_per_s=self.rate.per_s(now),
             lateness=self.lateness.snapshot(),

@@ -1,10 +1,10 @@
 """A made-up run of a fleet, for what reads reports: 60 nodes for three minutes, ten of them silent for a while."""
 
-import enum
 import random
 from dataclasses import replace
 
 from lease_aio.errors import Call, Throttled
+from lease_aio.heartbeat.states import NodeState
 from lease_aio.heartbeat.tally import FleetParameters, FleetReport, Tally
 from lease_aio.heartbeat.timeline import Timeline
 
@@ -18,13 +18,6 @@ PARAMETERS = FleetParameters(name="made-up", registered=True, started_wall_us=1_
 BUSY = Throttled(Call(verb="update", resource="leases.coordination.k8s.io"), "slow down")
 
 
-class State(enum.Enum):
-    PENDING = "pending"
-    FRESH = "fresh"
-    LATE = "late"
-    SILENCED = "silenced"
-
-
 def made_up(*, seed: int = 1, nodes: int = NODES, silent: int = SILENT, **options) -> FleetReport:
     """What a fleet reports after such a run."""
     run = Run(Timeline(START, **options), nodes, silent, random.Random(seed))
@@ -35,7 +28,7 @@ def made_up(*, seed: int = 1, nodes: int = NODES, silent: int = SILENT, **option
 
 def empty() -> FleetReport:
     """Of a fleet without nodes, right after its start."""
-    report = Tally().report(START, nodes=0, fresh=0, late=0, silenced=0)
+    report = Tally().report(START, {})
     return replace(report, timeline=Timeline(START).snapshot(START))
 
 
@@ -57,9 +50,8 @@ class Run:
 
     def report(self):
         now = START + LENGTH_S
-        states = {state.value: count for state, count in self._states().items()}
-        report = self.tally.report(now, nodes=self.nodes, fresh=len(self.last), late=0, silenced=0)
-        return replace(report, states=states, parameters=PARAMETERS, timeline=self.timeline.snapshot(now))
+        report = self.tally.report(now, self._states())
+        return replace(report, parameters=PARAMETERS, timeline=self.timeline.snapshot(now))
 
     def _play(self, second, now):
         if second == SILENT_FROM_S:
@@ -92,5 +84,5 @@ class Run:
     def _states(self):
         renewed = sum(node >= self.silent_now for node in self.last)
         pending = self.nodes - self.silent_now - renewed
-        counts = {State.FRESH: renewed, State.SILENCED: self.silent_now, State.PENDING: pending}
+        counts = {NodeState.FRESH: renewed, NodeState.SILENCED: self.silent_now, NodeState.PENDING: pending}
         return {state: count for state, count in counts.items() if count}

@@ -19,7 +19,7 @@ NODE_NAMESPACE = "kube-node-lease"
 class Stage:
     """What a test needs of a cluster. `faults` may be set at any time; `calls` notes each request."""
 
-    def __init__(self, *, latency_s=0.0):
+    def __init__(self, tasks, *, latency_s=0.0):
         self.clock = VirtualClock()
         self.store = Store(now=self.clock.wall_us())
         self.faults = None
@@ -28,6 +28,7 @@ class Stage:
         self.api = MemoryApi(self.store, wall_us=self.clock.wall_us, faults=self._asked)
         self.scheduler = Scheduler(self.clock)
         self.parts = (self.api, self.scheduler, self.clock)
+        self.fleet_parts = (*self.parts, tasks)
 
     async def _asked(self, moment, call):
         if moment is Moment.BEFORE:
@@ -61,8 +62,8 @@ class Stage:
 
 @asynccontextmanager
 async def staged(**options):
-    stage = Stage(**options)
     async with anyio.create_task_group() as tasks:
+        stage = Stage(tasks, **options)
         tasks.start_soon(stage.scheduler.run)
         yield stage
         tasks.cancel_scope.cancel()

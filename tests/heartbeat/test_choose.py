@@ -8,12 +8,12 @@ from lease_aio.heartbeat.choose import choose
 NODES = [f"n{number}" for number in range(10)]
 
 
-def chosen(among=NODES, *, names=None, count=None, fraction=None, seed=1):
-    return choose(among, NODES, names=names, count=count, fraction=fraction, random=random.Random(seed).random)
+def chosen(among=NODES, *, count=None, fraction=None, seed=1):
+    return choose(among, count=count, fraction=fraction, random=random.Random(seed).random)
 
 
-@pytest.mark.parametrize("ways", [{}, {"count": 1, "fraction": 0.5}, {"names": [], "count": 0}])
-def test_exactly_one_way_of_saying_which_is_wanted(ways):
+@pytest.mark.parametrize("ways", [{}, {"count": 1, "fraction": 0.5}])
+def test_exactly_one_way_of_saying_how_many_is_wanted(ways):
     with pytest.raises(ConfigurationError, match="exactly one way"):
         chosen(**ways)
 
@@ -21,8 +21,6 @@ def test_exactly_one_way_of_saying_which_is_wanted(ways):
 @pytest.mark.parametrize(
     ("ways", "named"),
     [
-        ({"names": ["n1", "x"]}, "no node 'x'"),
-        ({"names": "n1"}, "names='n1' is one string"),
         ({"count": -1}, "count=-1"),
         ({"fraction": 1.5}, r"fraction=1\.5"),
         ({"fraction": float("nan")}, "fraction=nan"),
@@ -31,14 +29,6 @@ def test_exactly_one_way_of_saying_which_is_wanted(ways):
 def test_what_cannot_be_chosen_is_named(ways, named):
     with pytest.raises(ConfigurationError, match=named):
         chosen(**ways)
-
-
-def test_names_are_taken_once_and_in_the_order_given():
-    assert chosen(names=["n3", "n1", "n3"]) == ("n3", "n1")
-
-
-def test_a_name_that_is_not_among_the_candidates_is_passed_over():
-    assert chosen(["n1"], names=["n1", "n2"]) == ("n1",)
 
 
 def test_a_count_is_bounded_by_what_there_is():

@@ -53,7 +53,7 @@ async def test_a_fleet_goes_on_through_an_outage_and_counts_what_it_met():
     def note(name, error):
         failures[name, type(error)] += 1
 
-    async with staged() as stage, Fleet(*stage.parts, nodes=20, on_failure=note) as fleet:
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=20, on_failure=note) as fleet:
         await anyio.sleep(15)
         stage.faults = unreachable
         await anyio.sleep(60)
@@ -74,7 +74,7 @@ async def test_a_failure_hook_that_raises_is_logged_and_ends_nothing(caplog):
     def raising(name, error):
         raise RuntimeError(name)
 
-    async with staged() as stage, Fleet(*stage.parts, nodes=2, on_failure=raising) as fleet:
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=2, on_failure=raising) as fleet:
         stage.faults = unreachable
         await anyio.sleep(5)
         stage.faults = None
@@ -87,7 +87,7 @@ async def test_a_node_that_cannot_be_registered_is_raised_on_entering():
     async with staged() as stage:
         stage.faults = refusing
         with pytest.raises(Refused, match="create nodes node-"):
-            async with Fleet(*stage.parts, nodes=50, register=True):
+            async with Fleet(*stage.fleet_parts, nodes=50, register=True):
                 pytest.fail("entered")
         assert stage.scheduler.report().beats.queued == 0
 
@@ -102,7 +102,7 @@ async def test_registration_outlasts_a_short_outage():
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(come_back)
-            async with Fleet(*stage.parts, nodes=3, register=True):
+            async with Fleet(*stage.fleet_parts, nodes=3, register=True):
                 assert len(await stored_names(stage, NODES, "")) == 3
 
 
@@ -115,7 +115,7 @@ async def test_registration_rests_as_long_as_the_server_asks():
 
         stage.faults = throttle
         before = stage.clock.now()
-        async with Fleet(*stage.parts, nodes=1, register=True):
+        async with Fleet(*stage.fleet_parts, nodes=1, register=True):
             assert stage.clock.now() - before == pytest.approx(9)
 
 
@@ -130,7 +130,7 @@ async def test_a_node_that_changes_while_it_is_adopted_is_looked_at_again():
                 await MemoryApi(stage.store).patch(NODES, "node-0", body=body, subresource="status")
 
         stage.faults = mark_before_the_patch
-        async with Fleet(*stage.parts, nodes=1, register=True):
+        async with Fleet(*stage.fleet_parts, nodes=1, register=True):
             status = (await stage.node("node-0")).status
             assert (status.condition("Late").status, status.condition("Ready").status) == ("True", "True")
 
@@ -139,7 +139,7 @@ async def test_registration_gives_up_after_half_a_minute_of_silence():
     async with staged() as stage:
         stage.faults = unreachable
         with pytest.raises(Unavailable):
-            async with Fleet(*stage.parts, nodes=3, register=True):
+            async with Fleet(*stage.fleet_parts, nodes=3, register=True):
                 pytest.fail("entered")
 
 
@@ -148,7 +148,7 @@ async def test_registration_gives_up_after_half_a_minute_of_silence():
     [
         ({"nodes": -1}, "nodes=-1"),
         ({"nodes": "n1"}, "nodes='n1' is one string"),
-        ({"nodes": 2.5}, "nodes=2.5 must be a whole number or a list"),
+        ({"nodes": 2.5}, "nodes=2.5 must be a whole number, a NodeGroup, or a list"),
         ({"nodes": ["ok", "Not_ok"]}, "name 'Not_ok'"),
         ({"nodes": 1, "prefix": "-"}, "name '-0'"),
         ({"nodes": 1, "renew_interval_s": 50}, "renew_interval_s=50"),
@@ -158,21 +158,21 @@ async def test_registration_gives_up_after_half_a_minute_of_silence():
 async def test_what_cannot_work_is_refused_at_construction(wrong, named):
     async with staged() as stage:
         with pytest.raises(ConfigurationError, match=named):
-            Fleet(*stage.parts, **wrong)
+            Fleet(*stage.fleet_parts, **wrong)
 
 
 async def test_a_name_that_is_there_already_is_refused():
-    async with staged() as stage, Fleet(*stage.parts, nodes=["a", "b"]) as fleet:
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=["a", "b"]) as fleet:
         with pytest.raises(ConfigurationError, match=r"there twice: \['b'\]"):
             await fleet.grow(["c", "b"])
-        with pytest.raises(ConfigurationError, match="within the list"):
+        with pytest.raises(ConfigurationError, match=r"there twice: \['d'\]"):
             await fleet.grow(["d", "d"])
         assert fleet.names == ("a", "b")
 
 
 async def test_deleting_what_another_has_made_anew_is_left_alone():
     async with staged() as stage:
-        async with Fleet(*stage.parts, nodes=1, delete_on_exit=True):
+        async with Fleet(*stage.fleet_parts, nodes=1, delete_on_exit=True):
             await anyio.sleep(11)
             await stage.api.delete(LEASES, "node-0", NODE_NAMESPACE)
             other = new_lease("node-0", NODE_NAMESPACE, LeaseSpec(holder_identity="other"))
@@ -182,7 +182,7 @@ async def test_deleting_what_another_has_made_anew_is_left_alone():
 
 async def test_leaving_takes_no_longer_than_allowed_when_nothing_answers():
     async with staged() as stage:
-        async with Fleet(*stage.parts, nodes=100, delete_on_exit=True, exit_timeout_s=3):
+        async with Fleet(*stage.fleet_parts, nodes=100, delete_on_exit=True, exit_timeout_s=3):
             await anyio.sleep(11)
             stage.latency_s = 9
             before = stage.clock.now()
@@ -196,7 +196,7 @@ async def test_a_failed_deletion_is_counted_not_raised():
         heard.append((name, type(error)))
 
     async with staged() as stage:
-        async with Fleet(*stage.parts, nodes=2, delete_on_exit=True, on_failure=note) as fleet:
+        async with Fleet(*stage.fleet_parts, nodes=2, delete_on_exit=True, on_failure=note) as fleet:
             await anyio.sleep(11)
             stage.faults = refusing
         assert heard == [("node-0", Refused), ("node-1", Refused)]
@@ -207,7 +207,7 @@ async def test_a_failed_deletion_is_counted_not_raised():
 
 
 async def test_every_node_holds_its_own_lease():
-    async with staged() as stage, Fleet(*stage.parts, nodes=10) as fleet:
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=10) as fleet:
         await anyio.sleep(11)
         for name in fleet.names:
             assert (await stage.lease(name)).holder == name
@@ -219,7 +219,7 @@ async def test_first_renewals_are_spread_over_the_interval():
     async with staged() as stage:
         count = Counter()
         by_second(stage, count)
-        async with Fleet(*stage.parts, nodes=1000):
+        async with Fleet(*stage.fleet_parts, nodes=1000):
             await anyio.sleep(9.99)
         assert [count[second] // 2 for second in range(10)] == pytest.approx([100] * 10, abs=2)
 
@@ -228,13 +228,13 @@ async def test_a_synchronous_start_can_be_asked_for():
     async with staged() as stage:
         count = Counter()
         by_second(stage, count)
-        async with Fleet(*stage.parts, nodes=1000, spread_start=False):
+        async with Fleet(*stage.fleet_parts, nodes=1000, spread_start=False):
             await anyio.sleep(0.5)
         assert count[0] == 2000
 
 
 async def test_a_report_says_how_fast_how_late_and_how_far_apart():
-    async with staged() as stage, Fleet(*stage.parts, nodes=500, random=random.Random(1).random) as fleet:
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=500, random=random.Random(1).random) as fleet:
         assert fleet.report().pending == 500
         await anyio.sleep(120)
         report = fleet.report()
@@ -247,74 +247,14 @@ async def test_a_report_says_how_fast_how_late_and_how_far_apart():
         assert plain["gap"]["max_s"] == pytest.approx(report.gap.max_s, abs=1e-6)
 
 
-async def test_silenced_nodes_grow_old_and_the_others_do_not():
-    async with staged() as stage, Fleet(*stage.parts, nodes=10) as fleet:
-        await anyio.sleep(20)
-        chosen = fleet.silence(count=3)
-        assert len(chosen) == 3
-        await anyio.sleep(50)
-        for name in fleet.names:
-            assert (await stage.age_s(name) > 40) == (name in chosen)
-        report = fleet.report()
-        assert (report.fresh, report.late, report.silenced) == (7, 0, 3)
-        assert fleet.silenced == set(chosen)
-
-
-async def test_revived_nodes_renew_at_once_without_a_read_and_their_silence_is_no_gap():
-    async with staged() as stage, Fleet(*stage.parts, nodes=10) as fleet:
-        await anyio.sleep(20)
-        chosen = fleet.silence(fraction=0.5)
-        await anyio.sleep(60)
-        stage.calls.clear()
-        assert sorted(fleet.revive()) == sorted(chosen)
-        await anyio.sleep(0.1)
-        assert [await stage.age_s(name) < 0.11 for name in chosen] == [True] * 5
-        assert "get leases" not in stage.calls
-        await anyio.sleep(30)
-        assert fleet.report().gap.max_s < 11
-        assert fleet.report().fresh == 10
-
-
-async def test_reviving_can_be_spread():
-    async with staged() as stage, Fleet(*stage.parts, nodes=100) as fleet:
-        await anyio.sleep(20)
-        fleet.silence(fraction=1)
-        count = Counter()
-        by_second(stage, count)
-        fleet.revive(over_s=5)
-        await anyio.sleep(4.99)
-        assert [count[second] for second in range(5)] == pytest.approx([20] * 5, abs=2)
-
-
-async def test_a_node_revived_while_a_request_is_on_its_way_starts_with_a_read():
-    async with staged() as stage, Fleet(*stage.parts, nodes=1) as fleet:
-        await anyio.sleep(5)
-        stage.latency_s = 3
-        await anyio.sleep(6)  # the second renewal was sent
-        stage.calls.clear()
-        fleet.silence(["node-0"])
-        fleet.revive(["node-0"])
-        await anyio.sleep(30)
-        assert stage.calls[:2] == ["get leases", "update leases"]
-        assert fleet.report().fresh == 1
-
-
-async def test_silencing_twice_or_reviving_the_living_changes_nothing():
-    async with staged() as stage, Fleet(*stage.parts, nodes=3) as fleet:
-        assert fleet.revive(["node-1"]) == ()
-        assert fleet.silence(["node-1"]) == ("node-1",)
-        assert fleet.silence(["node-1"]) == ()
-        assert fleet.revive(["node-1", "node-2"]) == ("node-1",)
-
-
 async def test_a_fleet_grows_and_shrinks_while_it_runs():
-    async with staged() as stage, Fleet(*stage.parts, nodes=2, prefix="n", first=7) as fleet:
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=2, prefix="n", first=7) as fleet:
         assert await fleet.grow(2) == ("n9", "n10")
         await anyio.sleep(11)
         assert await stored_names(stage) == ["n10", "n7", "n8", "n9"]
-        fleet.silence(["n10"])
+        fleet.nodes["n10"].silence()
         assert await fleet.shrink(2) == ("n9", "n10")
-        assert (fleet.names, fleet.silenced, len(fleet)) == (("n7", "n8"), set(), 2)
+        assert (fleet.names, fleet.report().silenced, len(fleet)) == (("n7", "n8"), 0, 2)
         await anyio.sleep(60)
         assert await stage.age_s("n9") > 50
         assert await stage.age_s("n7") < 10.5
@@ -323,7 +263,7 @@ async def test_a_fleet_grows_and_shrinks_while_it_runs():
 
 
 async def test_registered_nodes_are_ready_and_own_their_leases():
-    async with staged() as stage, Fleet(*stage.parts, nodes=5, register=True):
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=5, register=True):
         await anyio.sleep(11)
         for name in ("node-0", "node-4"):
             node, lease = await stage.node(name), await stage.lease(name)
@@ -341,7 +281,7 @@ async def test_an_existing_node_is_adopted_and_made_ready():
         )
         body = {"status": to_dict(NodeStatus(conditions=unknown))}
         await stage.api.patch(NODES, "node-0", body=body, subresource="status")
-        async with Fleet(*stage.parts, nodes=1, register=True, delete_on_exit=True):
+        async with Fleet(*stage.fleet_parts, nodes=1, register=True, delete_on_exit=True):
             await anyio.sleep(11)
             node = await stage.node("node-0")
             assert node.metadata.uid == made.metadata.uid
@@ -353,9 +293,9 @@ async def test_an_existing_node_is_adopted_and_made_ready():
 
 async def test_a_fleet_takes_away_what_it_created_and_no_more_if_told_to():
     async with staged() as stage:
-        async with Fleet(*stage.parts, nodes=["mine"], owner=Owner.NONE):
+        async with Fleet(*stage.fleet_parts, nodes=["mine"], owner=Owner.NONE):
             await anyio.sleep(1)
-        async with Fleet(*stage.parts, nodes=["mine", "new"], register=True, delete_on_exit=True) as fleet:
+        async with Fleet(*stage.fleet_parts, nodes=["mine", "new"], register=True, delete_on_exit=True) as fleet:
             await anyio.sleep(11)
             await fleet.grow(1)
             await anyio.sleep(11)
@@ -368,7 +308,7 @@ async def test_a_fleet_takes_away_what_it_created_and_no_more_if_told_to():
 
 async def test_leaving_leaves_the_leases_as_they_are_and_renews_no_more():
     async with staged() as stage:
-        async with Fleet(*stage.parts, nodes=5):
+        async with Fleet(*stage.fleet_parts, nodes=5):
             await anyio.sleep(11)
         stage.calls.clear()
         await anyio.sleep(60)
@@ -379,7 +319,7 @@ async def test_leaving_leaves_the_leases_as_they_are_and_renews_no_more():
 async def test_a_cancelled_block_still_takes_away_what_was_created():
     async with staged() as stage:
         with anyio.move_on_after(15):
-            async with Fleet(*stage.parts, nodes=5, register=True, delete_on_exit=True):
+            async with Fleet(*stage.fleet_parts, nodes=5, register=True, delete_on_exit=True):
                 await anyio.sleep_forever()
         assert await stored_names(stage) == []
         assert await stored_names(stage, NODES, "") == []
@@ -406,7 +346,7 @@ class ForgetfulApi:
 async def test_a_node_needs_less_than_two_kilobytes():
     nodes = 2000
     async with staged() as stage:
-        parts = (ForgetfulApi(), stage.scheduler, stage.clock)
+        parts = (ForgetfulApi(), *stage.fleet_parts[1:])
         async with Fleet(*parts, nodes=10):
             await anyio.sleep(25)  # what is made once, is made
         tracemalloc.start()

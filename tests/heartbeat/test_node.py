@@ -2,7 +2,7 @@ import anyio
 import pytest
 
 from lease_aio.errors import Call, Conflict, Unavailable
-from lease_aio.heartbeat.node import NodeProfile, is_ready, made_ready, new_node
+from lease_aio.heartbeat.node import NodeKind, NodeProfile, is_ready, made_ready, new_node
 from lease_aio.heartbeat.register import for_each
 from lease_aio.model import Node, NodeCondition, NodeStatus, ObjectMeta, Taint, Time
 from tests.heartbeat.dialogue import WALL_US
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.virtual_time
 def test_a_new_node_is_ready_and_has_what_a_scheduler_looks_for():
     taint = Taint(key="gpu", effect="NoSchedule")
     profile = NodeProfile(capacity={"cpu": "2"}, labels={"zone": "a"}, taints=(taint,))
-    node = new_node("n1", profile, WALL_US)
+    node = new_node("n1", NodeKind(profile), WALL_US)
     assert is_ready(node)
     assert node.status.capacity == node.status.allocatable == {"cpu": "2"}
     assert node.metadata.labels == {

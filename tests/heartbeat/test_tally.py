@@ -1,6 +1,7 @@
 import pytest
 
 from lease_aio.errors import Call, Conflict, NotFound, Refused, Throttled, Unavailable
+from lease_aio.heartbeat import NodeState
 from lease_aio.heartbeat.tally import Rate, Tally, error_kind
 
 CALL = Call(verb="create", resource="leases.coordination.k8s.io")
@@ -21,7 +22,7 @@ def test_errors_are_counted_by_one_word(error, kind):
     tally = Tally()
     tally.failed(error)
     assert error_kind(error) == kind
-    assert tally.report(0.0, nodes=0, fresh=0, late=0, silenced=0).errors == {kind: 1}
+    assert tally.report(0.0, {}).errors == {kind: 1}
 
 
 def test_a_rate_is_nothing_before_its_first_second_is_over():
@@ -53,8 +54,9 @@ def test_a_report_adds_up_and_is_plain_on_demand():
     tally = Tally()
     tally.renewed(10.0, None)
     tally.renewed(20.5, 10.0)
-    report = tally.report(21.0, nodes=10, fresh=4, late=3, silenced=2)
-    assert report.pending == 1
+    states = {NodeState.FRESH: 4, NodeState.LATE: 3, NodeState.SILENCED: 2, NodeState.PENDING: 1}
+    report = tally.report(21.0, states)
+    assert (report.nodes, report.fresh, report.pending, report.states["late"]) == (10, 4, 1, 3)
     assert report.renewals == 2
     assert report.gap.count == 1
     assert report.to_dict()["gap"] == {"p50_s": 10.5, "p99_s": 10.5, "max_s": 10.5}

@@ -111,7 +111,7 @@ class Stage:
             while self.fleet.report().pending:  # noqa: ASYNC110 - no event tells of a count
                 await anyio.sleep(_LOOK_EVERY_S)
         wall_us = time.time_ns() // 1000
-        self.silenced = dict.fromkeys(self.fleet.silence(count=SILENCED), wall_us)
+        self.silenced = dict.fromkeys(self.fleet.select().sample(count=SILENCED).silence(), wall_us)
         self.say("silenced", f"{len(self.silenced)} nodes fall silent", nodes=len(self.silenced))
 
     async def resign_scene(self) -> None:
