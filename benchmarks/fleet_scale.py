@@ -4,13 +4,13 @@
     python benchmarks/fleet_scale.py memory --nodes 100000 --seconds 120      # no sockets: the embedded server's store
     python benchmarks/fleet_scale.py tls --nodes 50000 --seconds 120          # TLS, a fast stub in another process
 
-Each side runs in a process of its own, on uvloop where that is installed. Beside the fleet, in the same run, a peer: one
-asyncio task a node, which renews and sleeps; over the same store (memory), or with kubernetes_asyncio's generated API
-(tls, on fewer nodes, since it carries fewer). After a warm-up in which every Lease is created, lateness, renewals and
+Each side runs in a process of its own, on uvloop where that is installed. Beside the fleet, in the same run, a peer:
+one asyncio task a node, which renews and sleeps; over the same store (memory), or with kubernetes_asyncio's generated
+API (tls, on 2,000 nodes at most, since it carries fewer). After a warm-up in which every Lease is created, lateness, renewals and
 CPU are counted over the window of `--seconds` alone. `least /s` is that of the worst ten seconds in it. Memory is what
 the process's resident set grows by from before the fleet to the end, divided by the nodes; a store in the same process
-is filled before, with its history, and told apart. The collector is frozen once the fleet stands, as by `lease-aio
-fleet`; `--no-freeze` shows what it costs otherwise. In mode tls the renewals are those that the stub has counted.
+is filled before, with its history, and told apart. The collector is set as
+`lease-aio fleet` sets it; `--default-gc` shows what it costs otherwise. Renewals are counted by who stores them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import gc
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -28,8 +29,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration, CoordinationV1Ap
 from lease_aio.api import LEASES, AiohttpTransport, RestApi
 from lease_aio.api.memory import MemoryApi
 from lease_aio.api.protocol import Api
+from lease_aio.cli.collector import rarely_collecting
 from lease_aio.client import LeaseClient
 from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease, to_dict
 from lease_aio.model.compat import lease_to_v1
@@ -56,15 +58,11 @@ PEER_NODES_TLS = 2_000
 _WINDOW_S = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What a side has done up to now."""
+Lateness = Callable[[], HistogramSnapshot]
+"""A side's own account of how late it began what was due, from its start."""
 
-    renewals: int
-    lateness: HistogramSnapshot
-
-
-Read = Callable[[], Reading]
+Writes = Callable[[], Awaitable[int]]
+"""The server's count of what it stored: not a side's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,44 +138,37 @@ def now() -> MicroTime:
 
 
 @asynccontextmanager
-async def our_fleet(api: Api, nodes: int) -> AsyncGenerator[Read]:
+async def our_fleet(api: Api, nodes: int) -> AsyncGenerator[Lateness]:
     """This package's."""
     async with LeaseClient(api) as leases, leases.fleet(nodes=nodes):
-
-        def read() -> Reading:
-            beats = leases.report().beats  # not the fleet's: that looks at every node
-            return Reading(renewals=beats.successes, lateness=beats.lateness)
-
-        yield read
+        yield lambda: leases.report().beats.lateness  # not the fleet's report: that looks at every node
 
 
 Renew = Callable[[int], Any]
 
 
 @asynccontextmanager
-async def task_each(nodes: int, renew: Renew) -> AsyncGenerator[Read]:
+async def task_each(nodes: int, renew: Renew) -> AsyncGenerator[Lateness]:
     """The peer: one task a node; its period counts from the end of a renewal, its phase is spread, as ours."""
-    renewals, lateness = 0, Histogram()
+    lateness = Histogram()
 
     async def keep(number: int, due: float) -> None:
-        nonlocal renewals
         clock = time.monotonic
         while True:
             await asyncio.sleep(max(0.0, due - clock()))
             lateness.record(max(0.0, clock() - due))
             await renew(number)
-            renewals += 1
             due = clock() + jittered(PERIOD_S, JITTER, random.random)
 
     async with asyncio.TaskGroup() as group:
         began = time.monotonic()
         tasks = [group.create_task(keep(number, began + spread(number, PERIOD_S))) for number in range(nodes)]
-        yield lambda: Reading(renewals=renewals, lateness=lateness.snapshot())
+        yield lateness.snapshot
         for task in tasks:
             task.cancel()
 
 
-def tasks_on_store(api: Api, nodes: int) -> contextlib.AbstractAsyncContextManager[Read]:
+def tasks_on_store(api: Api, nodes: int) -> contextlib.AbstractAsyncContextManager[Lateness]:
     """The peer of mode memory."""
     held: dict[int, Lease] = {}
 
@@ -189,7 +180,7 @@ def tasks_on_store(api: Api, nodes: int) -> contextlib.AbstractAsyncContextManag
 
 
 @asynccontextmanager
-async def tasks_on_generated(configuration: Configuration, nodes: int) -> AsyncGenerator[Read]:
+async def tasks_on_generated(configuration: Configuration, nodes: int) -> AsyncGenerator[Lateness]:
     """The peer of mode tls."""
     async with ApiClient(configuration) as client:
         api = CoordinationV1Api(client)
@@ -205,8 +196,8 @@ async def tasks_on_generated(configuration: Configuration, nodes: int) -> AsyncG
             lease.spec.renew_time = datetime.now(UTC)
             held[number] = await api.replace_namespaced_lease(lease.metadata.name, NAMESPACE, lease)
 
-        async with task_each(nodes, renew) as read:
-            yield read
+        async with task_each(nodes, renew) as lateness:
+            yield lateness
 
 
 # ---------------------------------------------------------------------------------------------------- the servers
@@ -255,25 +246,22 @@ class Load:
     nodes: int
     seconds: float
     warm_up_s: float
-    freeze: bool
+    as_command: bool
 
 
-async def watch(load: Load, read: Read, collector: Collector, rss: tuple[int, int]) -> Measured:
+async def watch(load: Load, lateness: Lateness, writes: Writes, collector: Collector, rss: tuple[int, int]) -> Measured:
     """Warm up, then count; `rss` is what was resident before anything, and before the side."""
-    await anyio.sleep(0)
-    if load.freeze:
-        gc.collect()
+    if load.as_command:
         gc.freeze()
     await anyio.sleep(load.warm_up_s)
     collector.reset()
-    first, cpu, began = read(), time.process_time(), time.monotonic()
-    counts = [first.renewals]
+    counts, before, cpu, began = [await writes()], lateness(), time.process_time(), time.monotonic()
     while (left := load.seconds - (time.monotonic() - began)) > 0:
         await anyio.sleep(min(left, _WINDOW_S))
-        counts.append(read().renewals)
-    last, spent, passed = read(), time.process_time() - cpu, time.monotonic() - began
-    renewals, late = last.renewals - first.renewals, since(first.lateness, last.lateness)
-    windows = [b - a for a, b in zip(counts, counts[1:], strict=False)][: int(load.seconds // _WINDOW_S)]
+        counts.append(await writes())
+    spent, passed = time.process_time() - cpu, time.monotonic() - began
+    renewals, late = counts[-1] - counts[0], since(before, lateness())
+    windows = [b - a for a, b in itertools.pairwise(counts)][: int(load.seconds // _WINDOW_S)]
     return Measured(
         side=load.side,
         nodes=load.nodes,
@@ -294,21 +282,32 @@ async def watch(load: Load, read: Read, collector: Collector, rss: tuple[int, in
 
 async def in_memory(load: Load) -> Measured:
     collector, empty = Collector(), resident()
-    api = MemoryApi(filled_store(load.nodes))
+    store = filled_store(load.nodes)
     side = our_fleet if load.side == "fleet" else tasks_on_store
     before = resident()
-    async with side(api, load.nodes) as read:
-        return await watch(load, read, collector, (empty, before))
+
+    async def writes() -> int:
+        return store.resource_version
+
+    async with side(MemoryApi(store), load.nodes) as lateness:
+        return await watch(load, lateness, writes, collector, (empty, before))
 
 
 async def over_tls(load: Load) -> Measured:
-    with stub() as configuration:
+    async with AsyncExitStack() as stack:
+        configuration = stack.enter_context(stub())
+        transport = await stack.enter_async_context(AiohttpTransport(configuration))
         collector, before = Collector(), resident()
-        if load.side != "fleet":
-            async with tasks_on_generated(configuration, load.nodes) as read:
-                return await watch(load, read, collector, (before, before))
-        async with RestApi(AiohttpTransport(configuration)) as api, our_fleet(api, load.nodes) as read:
-            return await watch(load, read, collector, (before, before))
+
+        async def writes() -> int:
+            return int((await transport.request("GET", "/stub/writes", headers={}, timeout_s=10)).body)
+
+        if load.side == "fleet":
+            side = our_fleet(await stack.enter_async_context(RestApi(AiohttpTransport(configuration))), load.nodes)
+        else:
+            side = tasks_on_generated(configuration, load.nodes)
+        lateness = await stack.enter_async_context(side)
+        return await watch(load, lateness, writes, collector, (before, before))
 
 
 def in_own_process(mode: str, load: Load) -> Measured:
@@ -321,12 +320,13 @@ def in_own_process(mode: str, load: Load) -> Measured:
 def run_one(mode: str, load: Load) -> None:
     work = in_memory if mode == "memory" else over_tls
     uvloop = importlib.util.find_spec("uvloop") is not None
-    print(json.dumps(asdict(anyio.run(work, load, backend_options={"use_uvloop": uvloop}))))
+    with rarely_collecting() if load.as_command else contextlib.nullcontext():
+        print(json.dumps(asdict(anyio.run(work, load, backend_options={"use_uvloop": uvloop}))))
 
 
 def compare(mode: str, given: argparse.Namespace) -> list[Measured]:
     """The fleet `--repeat` times, then the peer once."""
-    common = {"seconds": given.seconds, "warm_up_s": given.warm_up, "freeze": given.freeze}
+    common = {"seconds": given.seconds, "warm_up_s": given.warm_up, "as_command": given.as_command}
     ours = Load(side="fleet", nodes=given.nodes, **common)
     found = [in_own_process(mode, ours) for _ in range(given.repeat)]
     nodes = given.nodes if mode == "memory" else min(given.nodes, PEER_NODES_TLS)
@@ -357,10 +357,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("mode", nargs="?", choices=("memory", "tls", "both"), default="both")
     parser.add_argument("--nodes", type=int, default=5_000)
     parser.add_argument("--seconds", type=float, default=10.0, help="measured, after the warm-up")
-    parser.add_argument("--warm-up", type=float, default=22.0, help="seconds: all Leases are there, then one round more")
+    parser.add_argument(
+        "--warm-up", type=float, default=22.0, help="seconds: all Leases are there, then one round more"
+    )
     parser.add_argument("--repeat", type=int, default=1, help="times that the fleet runs")
     parser.add_argument("--no-peer", dest="peer", action="store_false")
-    parser.add_argument("--no-freeze", dest="freeze", action="store_false", help="leave the collector as it is")
+    parser.add_argument("--default-gc", dest="as_command", action="store_false", help="leave the collector alone")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -140,7 +140,9 @@ class Connection(asyncio.Protocol):
             self._reply(*self._leases.answer(method, path, body))
 
     def _reply(self, code: int, body: bytes) -> None:
-        head = f"HTTP/1.1 {code} {_REASONS[code]}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"HTTP/1.1 {code} {_REASONS[code]}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         if self._delay_s:
             asyncio.get_running_loop().call_later(self._delay_s, self._transport.write, head.encode() + body)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from lease_aio.cli.collector import rarely_collecting
 from lease_aio.cli.connection import probe
 from lease_aio.cli.numbers import rate, spread_of, spread_text
 from lease_aio.cli.output import Output
@@ -93,8 +94,10 @@ async def run_fleet(leases: LeaseClient, options: FleetOptions, output: Output) 
         nodes=options.nodes,
         namespace=NODE_LEASES,
     )
-    async with fleet:
-        await _report_until_over(fleet, options.seconds, failures, output)
+    with rarely_collecting() as all_are_there:
+        async with fleet:
+            all_are_there()
+            await _report_until_over(fleet, options.seconds, failures, output)
     if options.delete:
         output.event("deleted", "deleted what was created")
     return 0
