@@ -6,11 +6,11 @@
 
 Each side runs in a process of its own, on uvloop where that is installed. Beside the fleet, in the same run, a peer:
 one asyncio task a node, which renews and sleeps; over the same store (memory), or with kubernetes_asyncio's generated
-API (tls, on 2,000 nodes at most, since it carries fewer). After a warm-up in which every Lease is created, lateness, renewals and
-CPU are counted over the window of `--seconds` alone. `least /s` is that of the worst ten seconds in it. Memory is what
-the process's resident set grows by from before the fleet to the end, divided by the nodes; a store in the same process
-is filled before, with its history, and told apart. The collector is set as
-`lease-aio fleet` sets it; `--default-gc` shows what it costs otherwise. Renewals are counted by who stores them.
+API (tls, on 2,000 nodes at most, since it carries fewer). After a warm-up in which every Lease is created, lateness,
+renewals and CPU are counted over the window of `--seconds` alone; renewals by who stores them. `least /s` is that of
+the worst ten seconds in it. Memory is what the process's resident set grows by from before the fleet to the end,
+divided by the nodes; a store in the same process is filled before, with its history, and told apart. The collector is
+set as `lease-aio fleet` sets it; `--default-gc` shows what it costs otherwise.
 """
 
 from __future__ import annotations
