@@ -106,7 +106,7 @@ class Beat:
         """Perform one request; for the scheduler."""
         group = self._group
         if self._starts_pass:
-            group.tally.lateness.record(group.clock.now() - self.renewal.due)
+            group.tally.began(group.clock.now(), self.renewal.due)
         if group.troubles or group.held:
             return await self._attempt_in(group.troubles.get(self.renewer.name))
         return await self._exchange(self.renewer.request(group.clock.wall_us()), self._timeout_s)
@@ -169,7 +169,7 @@ class Beat:
         step = self.renewer.failed(error, now)
         if step.failed:
             self.last_error = error
-            self._group.tally.failed(error)
+            self._group.tally.failed(now, error)
         return self._verdict(step, now, error)
 
     def _verdict(self, step: Next, now: float, error: ApiError | None) -> Verdict:

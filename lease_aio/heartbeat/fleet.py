@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random as random_module
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ import anyio.lowlevel
 from lease_aio.api.protocol import LEASES, NODES, Api, Resource
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound
+from lease_aio.heartbeat.background import Background
 from lease_aio.heartbeat.beat import Beat, BeatGroup
 from lease_aio.heartbeat.control import Control
 from lease_aio.heartbeat.hollow import Hollow
@@ -23,10 +25,11 @@ from lease_aio.heartbeat.register import for_each, register_node
 from lease_aio.heartbeat.renewer import Next, Renewer
 from lease_aio.heartbeat.roll import Member, Nodes, Roll
 from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
+from lease_aio.heartbeat.sampler import Sampler, count_nodes
 from lease_aio.heartbeat.select import NodeSelector
 from lease_aio.heartbeat.selection import Selection, SimNode, SimNodes
-from lease_aio.heartbeat.states import correct, count_states
-from lease_aio.heartbeat.tally import FleetReport
+from lease_aio.heartbeat.tally import FleetParameters, FleetReport
+from lease_aio.heartbeat.timeline import Timeline
 from lease_aio.log import get_logger
 from lease_aio.scheduler import Scheduler, spread
 
@@ -96,7 +99,7 @@ class Fleet:
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self._scheduler = scheduler
-        self._tasks = tasks
+        self._background = Background(tasks)
         self._rules = node_rules(
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
@@ -109,6 +112,15 @@ class Fleet:
         self._first_members = self._roll.enlist(nodes)
         self._group = BeatGroup(api, clock, self._observe if on_failure else None)
         self._on_failure = on_failure
+        self._parameters = FleetParameters(
+            name=name,
+            lease_duration_s=self._rules.lease_duration_s,
+            renew_interval_s=self._rules.renew_interval_s,
+            jitter=self._rules.jitter,
+            namespace=namespace,
+            registered=register,
+            spread_start=spread_start,
+        )
         self._spread_start = spread_start
         self._register = register
         self._delete_on_exit = delete_on_exit
@@ -131,6 +143,11 @@ class Fleet:
         """All nodes by name: what each is, how it does, and what can be done to it."""
         return SimNodes(self._control)
 
+    @property
+    def timeline(self) -> Timeline | None:
+        """What happens over time, from the entering of the block on; None before."""
+        return self._group.tally.timeline
+
     def __len__(self) -> int:
         return len(self._hollows)
 
@@ -148,6 +165,10 @@ class Fleet:
         return Selection(self._control, tuple(NodeSelector(selector).among(kinds)))
 
     async def __aenter__(self) -> Self:
+        clock, tally = self._group.clock, self._group.tally
+        self._parameters = replace(self._parameters, started_wall_us=clock.wall_us())
+        tally.timeline = Timeline(clock.now())
+        self._background.start(Sampler(self._group, self._hollows, tally.timeline).run, "states of the fleet's nodes")
         try:
             await self._add(self._first_members)
         except BaseException:
@@ -162,10 +183,8 @@ class Fleet:
 
     def report(self) -> FleetReport:
         """How the fleet does, now and since its start."""
-        now, troubles = self._group.clock.now(), self._group.troubles
-        counts = count_states((hollow.beat.renewal for hollow in self._hollows.values()), now)
-        troubled = ((self._hollows[name].beat.renewal, trouble) for name, trouble in troubles.items())
-        return self._group.tally.report(now, correct(counts, troubled, now))
+        states = count_nodes(self._group, self._hollows.items())
+        return self._group.tally.report(self._group.clock.now(), states, self._parameters)
 
     async def grow(self, nodes: Nodes) -> tuple[str, ...]:
         """Add nodes; names go on where they ended. Returns the new ones of this process.
@@ -230,6 +249,7 @@ class Fleet:
     async def _leave(self) -> None:
         """Ends with no attempt running, also when cancelled; deletes what is to be deleted, as far as time allows."""
         with anyio.CancelScope(shield=True):
+            await self._background.stop()
             await self._remove(tuple(self._hollows))
 
     async def _remove(self, names: Sequence[str]) -> None:
@@ -251,7 +271,7 @@ class Fleet:
             if hollow.node_uid:
                 await self._delete_own(NODES, name, "", hollow.node_uid)
         except ApiError as error:
-            self._group.tally.failed(error)
+            self._group.tally.failed(self._group.clock.now(), error)
             self._tell(name, error)
 
     async def _delete_own(self, resource: Resource[Any], name: str, namespace: str, uid: str) -> None:

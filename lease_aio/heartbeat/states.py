@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from lease_aio.scheduler import Renewal
 
@@ -121,11 +121,9 @@ def count_states(renewals: Iterable[Renewal], now: float) -> Counter[NodeState]:
     return Counter({state: count for state, count in counts.items() if count})
 
 
-def correct(
-    counts: Counter[NodeState], troubled: Iterable[tuple[Renewal, Trouble]], now: float
-) -> Mapping[NodeState, int]:
+def correct(counts: Counter[NodeState], troubled: Iterable[tuple[Renewal, Trouble]], now: float) -> Counter[NodeState]:
     """The counts, with those that something was done to counted as what they are."""
     for renewal, trouble in troubled:
         counts[_untroubled(renewal, now)] -= 1
         counts[state_of(renewal, trouble, now)] += 1
-    return counts
+    return +counts  # without those that are zero

@@ -19,6 +19,7 @@ from lease_aio.errors import (
 )
 from lease_aio.heartbeat.history import TimelineSnapshot
 from lease_aio.heartbeat.states import NodeState
+from lease_aio.heartbeat.timeline import Timeline
 from lease_aio.scheduler import Histogram, HistogramSnapshot
 
 _KINDS: dict[type[ApiError], str] = {
@@ -162,30 +163,51 @@ class Rate:
 
 
 class Tally:
-    """The running counts of a group of heartbeats."""
+    """The running counts of a group of heartbeats.
 
-    __slots__ = ("errors", "gap", "lateness", "rate", "renewals")
+    Attributes:
+        timeline: Is told the same, if there is one.
+    """
+
+    __slots__ = ("errors", "gap", "lateness", "rate", "renewals", "timeline")
 
     def __init__(self) -> None:
         self.renewals = 0
         self.errors: Counter[str] = Counter()
         self.lateness, self.gap = Histogram(), Histogram()
         self.rate = Rate()
+        self.timeline: Timeline | None = None
+
+    def began(self, now: float, due: float) -> None:
+        """Count by how much a pass began after its due time."""
+        self.lateness.record(now - due)
+        if self.timeline is not None:
+            self.timeline.late(now, now - due)
 
     def renewed(self, now: float, last_success: float | None) -> None:
         """Count one confirmed write, and the gap since the one before."""
         self.renewals += 1
         self.rate.count(now)
-        if last_success is not None:
-            self.gap.record(now - last_success)
+        gap_s = None if last_success is None else now - last_success
+        if gap_s is not None:
+            self.gap.record(gap_s)
+        if self.timeline is not None:
+            self.timeline.renewed(now, None, gap_s)
 
-    def failed(self, error: ApiError) -> None:
+    def failed(self, now: float, error: ApiError) -> None:
         """Count one failed request."""
-        self.errors[error_kind(error)] += 1
+        kind = error_kind(error)
+        self.errors[kind] += 1
+        if self.timeline is not None:
+            self.timeline.failed(now, kind)
 
-    def report(self, now: float, states: Mapping[NodeState, int]) -> FleetReport:
-        """All of it, frozen, together with how many nodes are in which state."""
+    def report(
+        self, now: float, states: Mapping[NodeState, int], parameters: FleetParameters | None = None
+    ) -> FleetReport:
+        """All of it, frozen, together with how many nodes are in which state, and how they were set up."""
         return FleetReport(
+            parameters=parameters or FleetParameters(),
+            timeline=None if self.timeline is None else self.timeline.snapshot(now),
             nodes=sum(states.values()),
             fresh=states.get(NodeState.FRESH, 0),
             late=states.get(NodeState.LATE, 0),

@@ -70,7 +70,7 @@ class Run:
         self.tally.lateness.record(late_s)
         self.timeline.late(now, late_s)
         if self.chance.random() < 0.01:
-            self.tally.failed(BUSY)
+            self.tally.failed(now, BUSY)
             self.timeline.failed(now, "throttled")
             self.due[node] = now + 1
             return

@@ -20,7 +20,7 @@ CALL = Call(verb="create", resource="leases.coordination.k8s.io")
 )
 def test_errors_are_counted_by_one_word(error, kind):
     tally = Tally()
-    tally.failed(error)
+    tally.failed(0.0, error)
     assert error_kind(error) == kind
     assert tally.report(0.0, {}).errors == {kind: 1}
 

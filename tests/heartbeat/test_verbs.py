@@ -277,7 +277,8 @@ async def test_slow_nodes_take_nobodys_room():
         fleet.select().sample(count=999).slow(9)
         await anyio.sleep(15)
         beats = stage.scheduler.report().beats
-        assert (beats.in_flight, beats.overdue) == (0, 0)
+        assert beats.in_flight < 20, "about as many start at one instant; 999 are held"
+        assert beats.overdue == 0
         assert fleet.report().lateness.max_s < 0.02
 
 

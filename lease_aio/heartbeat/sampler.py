@@ -1,0 +1,65 @@
+"""Looks once a second at how a fleet does, without holding the event loop up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import anyio.lowlevel
+
+from lease_aio.heartbeat.beat import BeatGroup
+from lease_aio.heartbeat.hollow import Hollow
+from lease_aio.heartbeat.states import NodeState, correct, count_states
+from lease_aio.heartbeat.timeline import Timeline
+
+_AT_ONCE = 2000  # nodes that are looked at before others get a turn: less than a millisecond
+
+T = TypeVar("T")
+
+
+def count_nodes(group: BeatGroup, nodes: Iterable[tuple[str, Hollow]]) -> Counter[NodeState]:
+    """How many of these nodes are in each state now."""
+    now, troubles, some = group.clock.now(), group.troubles, tuple(nodes)
+    counts = count_states((node.beat.renewal for _, node in some), now)
+    if not troubles:
+        return counts
+    troubled = ((node.beat.renewal, troubles[name]) for name, node in some if name in troubles)
+    return correct(counts, troubled, now)
+
+
+class Sampler:
+    """Tells a timeline each second how many nodes are in each state.
+
+    It takes them a few thousand at a time, and lets everybody else run in between.
+
+    Args:
+        group: What the beats share.
+        nodes: By name; the fleet's own, which changes.
+        timeline: Is told.
+        every_s: How often.
+    """
+
+    def __init__(
+        self, group: BeatGroup, nodes: Mapping[str, Hollow], timeline: Timeline, *, every_s: float = 1.0
+    ) -> None:
+        self._group, self._nodes, self._timeline, self._every_s = group, nodes, timeline, every_s
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        clock = self._group.clock
+        while True:
+            counts = await self._count()
+            self._timeline.sample(clock.now(), counts)
+            await clock.sleep_until(clock.now() + self._every_s)
+
+    async def _count(self) -> Counter[NodeState]:
+        counts: Counter[NodeState] = Counter()
+        for some in _slices(tuple(self._nodes.items())):
+            counts.update(count_nodes(self._group, some))
+            await anyio.lowlevel.checkpoint()
+        return counts
+
+
+def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
