@@ -29,6 +29,7 @@ from lease_aio.election import (
 )
 from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat import Fleet, Heartbeat, NodeGroup, NodeProfile, Owner
+from lease_aio.heartbeat.scenario import Played, PlayEvent, Scenario, play
 from lease_aio.identity import ApiServerIdentity, Identity, identities
 from lease_aio.model import Lease
 from lease_aio.naming import KUBE_APISERVER, candidate_identity, check_lease_name, check_namespace
@@ -342,6 +343,12 @@ class LeaseClient:
             on_failure=on_failure,
             random=self._random,
         )
+
+    async def play(
+        self, scenario: Scenario, fleet: Fleet, *, on_event: Callable[[PlayEvent], None] | None = None
+    ) -> Played:
+        """Play a scenario on a running fleet of this client's, to its end. See `lease_aio.heartbeat.scenario.play`."""
+        return await play(scenario, fleet, api=self.api, clock=self._clock, on_event=on_event)
 
     def apiserver_identity(
         self,

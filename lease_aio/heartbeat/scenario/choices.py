@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lease_aio.errors import ConfigurationError
 from lease_aio.heartbeat.scenario.document import Item, nearest
 from lease_aio.heartbeat.scenario.model import Choice
 from lease_aio.heartbeat.scenario.units import duration_text
-from lease_aio.server.selectors import parse_labels
-from lease_aio.server.status import StatusError
+from lease_aio.heartbeat.select import NodeSelector
 
 EVERYBODY = "all"
 """Stands where a selector would."""
@@ -50,11 +50,9 @@ def _selector(item: Item) -> str:
     if item.raw == EVERYBODY:
         return ""
     try:
-        parse_labels(item.raw)
-    except StatusError as error:
-        item.refuse(
-            f"{item.key}: {item.raw!r} is no label selector ({error}); write for example zone=b, or {EVERYBODY}"
-        )
+        NodeSelector(item.raw)
+    except ConfigurationError as error:
+        item.refuse(f"{item.key}: {error}, or {EVERYBODY}")
     return item.raw
 
 

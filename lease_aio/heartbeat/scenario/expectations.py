@@ -36,10 +36,10 @@ def read_expectation(item: Item, duration_s: float, named: Named) -> Expectation
     measure = _measure(item, fields)
     at_s = _at_s(fields["at"], duration_s)
     if measure not in BY_NODE:
-        return _of_fleet(item, fields, measure, at_s)
+        return _of_fleet(fields, measure, at_s)
     relation, number, share = _amount(fields)
     return Expectation(
-        place=item.place,
+        place=fields[measure.value].place,
         at_s=at_s,
         measure=measure,
         among=read_among(fields[measure.value], fields, at_s, named),
@@ -72,13 +72,13 @@ def _at_s(item: Item, duration_s: float) -> float:
     return at_s
 
 
-def _of_fleet(item: Item, fields: Fields, measure: Measure, at_s: float) -> Expectation:
+def _of_fleet(fields: Fields, measure: Measure, at_s: float) -> Expectation:
     for key, field in fields.items():
         if key in {*AMONG_KEYS, *_AMOUNTS}:
             field.refuse(f"{measure.value!r} is of the whole fleet, so {key!r} means nothing: leave it out")
     limit = fields[measure.value]
     number = limit.duration("15s", above_s=0) if measure is Measure.GAP_MAX else float(limit.whole(0))
-    return Expectation(place=item.place, at_s=at_s, measure=measure, relation=Relation.AT_MOST, number=number)
+    return Expectation(place=limit.place, at_s=at_s, measure=measure, relation=Relation.AT_MOST, number=number)
 
 
 def _amount(fields: Fields) -> tuple[Relation, float, float | None]:

@@ -51,6 +51,7 @@ class Deed:
         down_s: Of `restart`.
         reason: Of `unready`; empty for the fleet's own.
         count: Of `grow` and `shrink`.
+        group: Of `grow`: the name of the group that grows; empty where there is but one.
     """
 
     verb: Verb
@@ -60,6 +61,7 @@ class Deed:
     down_s: float = 0.0
     reason: str = ""
     count: int = 0
+    group: str = ""
 
     @property
     def undoing(self) -> Deed | None:
@@ -128,7 +130,7 @@ class Step:
     """One line of the plot.
 
     Attributes:
-        place: `source:line:column`.
+        place: `source:line:column` of what stands behind its verb.
         deed: What is done.
         choice: To which nodes; of no meaning to `grow` and `shrink`.
         at_s: When, in seconds from the start; the first time, where it repeats itself.
@@ -203,7 +205,7 @@ class Expectation:
     """What must hold at one moment.
 
     Attributes:
-        place: `source:line:column`.
+        place: `source:line:column` of what stands behind its measure.
         at_s: When, in seconds from the start.
         measure: What is looked at.
         among: Which nodes are counted; for measures by node.

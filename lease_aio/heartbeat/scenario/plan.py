@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from lease_aio.errors import ConfigurationError
 from lease_aio.heartbeat.scenario.model import Deed, Step, Verb
 from lease_aio.heartbeat.scenario.units import duration_text
 
+T = TypeVar("T")
 MOST_ACTIONS = 100_000
 """So many may be planned: each is remembered."""
 
@@ -56,7 +58,7 @@ class Action:
         for_s = "" if self.step.for_s is None else f" for {duration_text(self.step.for_s)}"
         return f"{self.deed.text} {self.step.choice.text}{over}{for_s}"
 
-    def share_of(self, names: Sequence[str]) -> Sequence[str]:
+    def share_of(self, names: Sequence[T]) -> Sequence[T]:
         """This part's nodes: the parts are disjoint, together all, and spread evenly from the first part on."""
         first, end = (-(-len(names) * part // self.parts) for part in (self.part, self.part + 1))
         return names[first:end]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Self
 
-from lease_aio.heartbeat.scenario.document import Item, read_document
+from lease_aio.errors import ConfigurationError
+from lease_aio.heartbeat.profile import NodeGroup
+from lease_aio.heartbeat.scenario.document import Item, nearest, read_document
 from lease_aio.heartbeat.scenario.expectations import read_expectation
-from lease_aio.heartbeat.scenario.model import Expectation, Step
+from lease_aio.heartbeat.scenario.fleets import FleetSpec, read_fleet
+from lease_aio.heartbeat.scenario.model import Expectation, Step, Verb
 from lease_aio.heartbeat.scenario.plan import Action, plan
 from lease_aio.heartbeat.scenario.steps import read_step
 
@@ -25,6 +28,7 @@ class Scenario:
         name: What it is called; of a file that does not say it, the file's name.
         description: What it shows, in a sentence or two.
         duration_s: How long it runs.
+        fleet: What it is to be played on; None where the file does not say.
         seed: Of the choice of nodes, which is the same in each run on the same names.
         steps: As written.
         expectations: As written.
@@ -33,6 +37,7 @@ class Scenario:
     name: str
     description: str = ""
     duration_s: float
+    fleet: FleetSpec | None = None
     seed: int = 0
     steps: tuple[Step, ...] = ()
     expectations: tuple[Expectation, ...] = ()
@@ -56,16 +61,41 @@ class Scenario:
             name=fields["name"].text("zone-outage") if "name" in fields else PurePath(source).stem,
             description=fields["description"].text("what it shows") if "description" in fields else "",
             duration_s=duration_s,
+            fleet=read_fleet(fields["fleet"]) if "fleet" in fields else None,
             seed=fields["seed"].whole(0) if "seed" in fields else 0,
             steps=steps,
             expectations=tuple(read_expectation(item, duration_s, named) for item in wanted),
         )
         found.plan()
+        if found.fleet is not None:
+            found.check_groups()
         return found
 
     def plan(self) -> tuple[Action, ...]:
         """All single actions, earliest first."""
         return plan(self.steps)
+
+    def check_groups(self) -> None:
+        """Refuse a `grow` that does not say which of the fleet's groups it means, or means none of them.
+
+        Raises:
+            ConfigurationError: with the place in the file, and the remedy.
+        """
+        labels = [group.label for group in self.fleet.groups] if self.fleet is not None else []
+        for step in self.steps:
+            group = step.deed.group
+            if step.deed.verb is not Verb.GROW or (not group and len(labels) < 2) or group in labels:
+                continue
+            alone = ": this scenario has no fleet of its own, so leave 'group' out"
+            known = f" (groups: {', '.join(labels)})" if labels else alone
+            what = f"no group is named {group!r}{nearest(group, labels)}" if group else "say which group: group: NAME"
+            raise ConfigurationError(f"{step.place}: grow: {what}{known}")
+
+    def grown(self, step: Step, count: int) -> int | NodeGroup:
+        """So many more nodes for `Fleet.grow`, of the group that the step means."""
+        groups = self.fleet.groups if self.fleet is not None else ()
+        wanted = [group for group in groups if step.deed.group in {"", group.label}]
+        return replace(wanted[0], count=count) if wanted else count
 
 
 def _read_steps(items: Item, duration_s: float) -> tuple[tuple[Step, ...], Mapping[str, float]]:

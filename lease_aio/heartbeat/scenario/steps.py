@@ -15,7 +15,14 @@ from lease_aio.heartbeat.scenario.units import duration_text
 _OF_FLEET = {Verb.GROW, Verb.SHRINK}
 _WRITTEN = [verb for verb in Verb if verb not in {Verb.REVIVE, Verb.RESUME, Verb.READY}]  # those come with `for`
 VERBS = tuple(verb.value for verb in _WRITTEN)
-_OF_VERB = {"delay": Verb.SLOW, "offset": Verb.SKEW, "drift": Verb.SKEW, "down": Verb.RESTART, "reason": Verb.UNREADY}
+_OF_VERB = {
+    "delay": Verb.SLOW,
+    "offset": Verb.SKEW,
+    "drift": Verb.SKEW,
+    "down": Verb.RESTART,
+    "reason": Verb.UNREADY,
+    "group": Verb.GROW,
+}
 _OF_REPETITION = ("times", "choose")
 _KEYS = ("at", *VERBS, *AMONG_KEYS, *AMOUNT_KEYS, *_OF_VERB, "for", "over", "every", *_OF_REPETITION, "name")
 _MOST_TIMES = 10_000
@@ -39,7 +46,7 @@ def read_step(item: Item, duration_s: float, named: Named) -> Step:
     _check_company(verb, fields)
     at_s = fields["at"].duration("60s")
     once = Step(
-        place=item.place,
+        place=fields[verb.value].place,
         deed=_deed(verb, fields),
         choice=Choice() if verb in _OF_FLEET else read_choice(fields[verb.value], fields, at_s, named),
         at_s=at_s,
@@ -83,7 +90,8 @@ def _name(item: Item, named: Named) -> str:
 def _deed(verb: Verb, fields: Fields) -> Deed:
     match verb:
         case Verb.GROW | Verb.SHRINK:
-            return Deed(verb=verb, count=fields[verb.value].whole(1))
+            group = fields["group"].text("small") if "group" in fields else ""
+            return Deed(verb=verb, count=fields[verb.value].whole(1), group=group)
         case Verb.SLOW:
             return Deed(verb=verb, delay_s=_needed(verb, fields, "delay", "2s").duration("2s", above_s=0))
         case Verb.SKEW:

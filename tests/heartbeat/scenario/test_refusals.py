@@ -144,7 +144,7 @@ def test_times_that_do_not_fit_together_are_refused(lines, message):
 def test_more_actions_than_can_be_remembered_are_refused():
     text = "duration: 24h\nsteps:\n  - {at: 0s, crash: all, every: 1s, over: 60s, choose: each}\n"
     assert refusal(text) == (
-        "3:5: up to this step there are 2000000 actions, more than the 100000 that can be planned: "
+        "3:21: up to this step there are 2000000 actions, more than the 100000 that can be planned: "
         "lower 'times', or leave out 'over'"
     )
 
@@ -168,7 +168,7 @@ def test_more_actions_than_can_be_remembered_are_refused():
             (
                 "4:5: unknown key 'silense' in a step; did you mean 'silence'? (known: at, silence, pause, slow, "
                 "skew, crash, restart, unready, heal, grow, shrink, of, except, count, fraction, delay, offset, drift, "
-                "down, reason, for, over, every, times, choose, name)"
+                "down, reason, group, for, over, every, times, choose, name)"
             ),
         ),
         (

@@ -1,0 +1,270 @@
+"""Plays a scenario on a fleet: waits for the times, does what is to be done then, and looks whether all is as expected.
+
+What happens when is decided by `plan`, to whom by `cast`, what is found is judged by `expectations`; this is the part
+that awaits.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import anyio
+
+from lease_aio.api.follow_state import Change, ChangeType
+from lease_aio.api.following import follow
+from lease_aio.api.protocol import NODES, Api
+from lease_aio.clock import Clock
+from lease_aio.errors import LeaseAioError, Refused
+from lease_aio.heartbeat.fleet import Fleet
+from lease_aio.heartbeat.scenario.board import NodeBoard
+from lease_aio.heartbeat.scenario.cast import Cast
+from lease_aio.heartbeat.scenario.expectations import Found, Outcome, judge
+from lease_aio.heartbeat.scenario.fits import check_fit
+from lease_aio.heartbeat.scenario.model import BY_NODE, Deed, Expectation, Verb
+from lease_aio.heartbeat.scenario.plan import Action
+from lease_aio.heartbeat.scenario.scenario import Scenario
+from lease_aio.heartbeat.selection import SimNode
+from lease_aio.log import get_logger
+from lease_aio.model import Node
+
+_LOOKED_AT = 1000  # nodes, for what a misspelt selector may have meant
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acted:
+    """Something was done to the fleet.
+
+    Attributes:
+        at_s: When it was to be, in seconds from the scenario's start.
+        action: What.
+        nodes: To whom: those that it changed.
+    """
+
+    at_s: float
+    action: Action
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wrote:
+    """The control plane wrote on a Node.
+
+    Attributes:
+        at_s: When it was seen, in seconds from the scenario's start.
+        node: Which.
+        words: What became different; see `NodeBoard.saw`.
+    """
+
+    at_s: float
+    node: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """An expectation came to its time.
+
+    Attributes:
+        at_s: When, in seconds from the scenario's start.
+        outcome: Whether it held.
+    """
+
+    at_s: float
+    outcome: Outcome
+
+
+PlayEvent = Acted | Wrote | Judged
+"""What a scenario tells while it is played."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Played:
+    """A scenario that was played to its end.
+
+    Attributes:
+        scenario: Which.
+        outcomes: Of its expectations, in the order of their times.
+    """
+
+    scenario: Scenario
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def held(self) -> bool:
+        """Whether every expectation did."""
+        return all(outcome.held for outcome in self.outcomes)
+
+
+async def play(
+    scenario: Scenario,
+    fleet: Fleet,
+    *,
+    api: Api,
+    clock: Clock,
+    on_event: Callable[[PlayEvent], None] | None = None,
+) -> Played:
+    """Play it to its end, from now on. The fleet stays as it is then.
+
+    Expectations are judged by what the API server has stored: Nodes are watched where there are expectations of them.
+    A step and an expectation of one moment come in this order.
+
+    Args:
+        scenario: What is to happen.
+        fleet: To whom; it must be running.
+        api: The fleet's.
+        clock: The fleet's.
+        on_event: Told of all that happens. What it raises ends the play.
+
+    Raises:
+        ConfigurationError: a step means no node of this fleet, or needs Nodes of a fleet that has none.
+        ApiError: Nodes may not be watched, or the fleet cannot grow.
+    """
+    scenario.check_groups()
+    check_fit(
+        scenario.steps,
+        scenario.expectations,
+        nodes=len(fleet),
+        select=lambda selector: fleet.select(selector).names,
+        labels=(fleet.nodes[name].labels for name in islice(fleet.nodes, _LOOKED_AT)),
+    )
+    return await _Player(scenario, fleet, api, clock, on_event or (lambda _: None)).play()
+
+
+class _Player:
+    def __init__(
+        self, scenario: Scenario, fleet: Fleet, api: Api, clock: Clock, tell: Callable[[PlayEvent], None]
+    ) -> None:
+        self._scenario, self._fleet, self._api, self._clock, self._tell = scenario, fleet, api, clock, tell
+        self._cast = Cast(scenario.seed, lambda selector: fleet.select(selector).names)
+        self._board = NodeBoard()
+        self._listed = anyio.Event()
+        self._outcomes: list[Outcome] = []
+        self._raised: list[LeaseAioError] = []
+        self._resizes: list[anyio.Event] = []
+        self._start = clock.now()
+
+    async def play(self) -> Played:
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._or_end, self._watch_nodes)
+            self._tasks.start_soon(self._or_end, self._play)
+        if self._raised:
+            raise self._raised[0]
+        return Played(scenario=self._scenario, outcomes=tuple(self._outcomes))
+
+    async def _or_end(self, work: Callable[[], Awaitable[None]]) -> None:
+        """An error of ours ends the play, and is raised as it is, not within a group."""
+        try:
+            await work()
+        except LeaseAioError as error:
+            self._raised.append(error)
+            self._tasks.cancel_scope.cancel()
+
+    async def _play(self) -> None:
+        await self._listed.wait()
+        self._start = self._clock.now()
+        for item in in_order(self._scenario):
+            await self._clock.sleep_until(self._start + item.at_s)
+            if isinstance(item, Expectation):
+                self._judge(item)
+            elif item.deed.verb in {Verb.GROW, Verb.SHRINK}:
+                self._resizes.append(anyio.Event())
+                self._tasks.start_soon(self._or_end, partial(self._resize, item, self._resizes[-1]))
+            else:
+                self._act(item)
+        await self._clock.sleep_until(self._start + self._scenario.duration_s)
+        for done in self._resizes:
+            await done.wait()
+        self._tasks.cancel_scope.cancel()
+
+    def _act(self, action: Action) -> None:
+        nodes = self._fleet.nodes
+        meant = [nodes[name] for name in self._cast.of_action(action) if name in nodes]
+        self._acted(action, [name for node in meant for name in do(action.deed, node)])
+
+    async def _resize(self, action: Action, done: anyio.Event) -> None:
+        """Nodes are registered and deleted while the scenario goes on."""
+        count = len(action.share_of(range(action.deed.count)))
+        if action.deed.verb is Verb.SHRINK:
+            names = await self._fleet.shrink(count)
+        else:
+            names = await self._fleet.grow(self._scenario.grown(action.step, count))
+            self._cast.joined(action.step, names)
+        self._acted(action, names)
+        done.set()
+
+    def _acted(self, action: Action, names: Iterable[str]) -> None:
+        nodes = tuple(names)
+        if action.text or nodes:
+            self._tell(Acted(at_s=action.at_s, action=action, nodes=nodes))
+
+    def _judge(self, expectation: Expectation) -> None:
+        report = self._fleet.report()
+        found = Found(
+            nodes=self._cast.among(expectation.among),
+            ready=self._board.ready,
+            were_unknown=self._board.were_unknown,
+            gap_max_s=report.gap.max_s,
+            errors=sum(report.errors.values()),
+        )
+        outcome = judge(expectation, found)
+        self._outcomes.append(outcome)
+        self._tell(Judged(at_s=expectation.at_s, outcome=outcome))
+
+    async def _watch_nodes(self) -> None:
+        try:
+            async with follow(self._api, NODES, clock=self._clock) as changes:
+                async for change in changes:
+                    if change.type is ChangeType.SYNCED:
+                        self._listed.set()
+                    else:
+                        self._saw(change)
+        except Refused as error:
+            if any(expectation.measure in BY_NODE for expectation in self._scenario.expectations):
+                raise
+            get_logger("heartbeat").warning("scenario.nodes_unseen", error=str(error))
+            self._listed.set()
+
+    def _saw(self, change: Change[Node]) -> None:
+        if change.name not in self._fleet.nodes:
+            return
+        if change.object is None:
+            self._board.gone(change.name)
+            return
+        for words in self._board.saw(change.object):
+            self._tell(Wrote(at_s=self._clock.now() - self._start, node=change.name, words=words))
+
+
+def in_order(scenario: Scenario) -> Iterable[Action | Expectation]:
+    """Actions and expectations by their times; what is done at one moment comes before what is looked at."""
+    expected = sorted(scenario.expectations, key=lambda one: one.at_s)
+    return heapq.merge(scenario.plan(), expected, key=lambda one: (one.at_s, isinstance(one, Expectation)))
+
+
+def do(deed: Deed, node: SimNode) -> Sequence[str]:
+    """Do it to one node; its name, if that changed anything."""
+    match deed.verb:
+        case Verb.SLOW:
+            return node.slow(deed.delay_s)
+        case Verb.SKEW:
+            return node.skew(deed.offset_s, drift=deed.drift)
+        case Verb.RESTART:
+            return node.restart(down_s=deed.down_s)
+        case Verb.UNREADY:
+            return node.unready(deed.reason) if deed.reason else node.unready()
+        case _:
+            return _PLAIN[deed.verb](node)
+
+
+_PLAIN: Mapping[Verb, Callable[[SimNode], Sequence[str]]] = {
+    Verb.SILENCE: SimNode.silence,
+    Verb.REVIVE: SimNode.revive,
+    Verb.PAUSE: SimNode.pause,
+    Verb.RESUME: SimNode.resume,
+    Verb.CRASH: SimNode.crash,
+    Verb.READY: SimNode.ready,
+    Verb.HEAL: SimNode.heal,
+}
