@@ -11,6 +11,7 @@
 | `Throttled` | wait `retry_after_s` |
 | `Unavailable` | try again later; with `outcome_unknown`, read first: the write may have been done |
 | `TermLost` | stop the guarded work; somebody else may lead |
+| `ClockSkewed` | set this machine's clock; nothing was done that compares it with another's |
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class TermLost(LeaseAioError):
     def __init__(self, lease: str, reason: str) -> None:
         super().__init__(f"the term on Lease {lease} is over: {reason}")
         self.reason = reason
+
+
+class ClockSkewed(LeaseAioError):
+    """This machine's wall clock and the API server's are too far apart for what compares them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

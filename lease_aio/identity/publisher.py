@@ -17,11 +17,14 @@ from lease_aio.api.protocol import LEASES, Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, Call, ConfigurationError, Conflict, NotFound, Unavailable
 from lease_aio.heartbeat.beat import Beat
-from lease_aio.heartbeat.renewer import Next, Renewer
+from lease_aio.heartbeat.renewer import Next
 from lease_aio.heartbeat.rules import RenewalRules
 from lease_aio.heartbeat.solo import Solo
+from lease_aio.identity.events import IdentityEvent, Published, Shared, Superseded, Withdrawn
+from lease_aio.identity.listeners import IdentityObserver, tell
 from lease_aio.identity.record import HOSTNAME_LABEL, IDENTITY_LABEL, IDENTITY_NAMESPACE, PEER_ANNOTATION
-from lease_aio.model import Lease
+from lease_aio.identity.succession import IdentityRenewer
+from lease_aio.log import get_logger
 from lease_aio.naming import KUBE_APISERVER, apiserver_identity_name, check_label_value
 from lease_aio.scheduler import Scheduler
 
@@ -36,13 +39,21 @@ class ApiServerIdentity:
     waits until no renewal is under way, so that none can bring the Lease back, and then deletes it, unless another
     process has taken it over. What renewals meet in between is not raised; see `last_error`.
 
+    A newer process of the same server and host name does the same, so the Lease comes to name that one. This one learns
+    of it with its next renewal, at most a renew interval later (see `superseded`), and goes on renewing what it finds,
+    as a kube-apiserver does: the Lease says that the server runs on that host, and none of the two takes it from the
+    other again. Whoever does not want that leaves the block.
+
     Args:
         api: The API server to publish on.
         scheduler: Drives the renewals; its `run()` must be running when the block is entered.
         clock: The scheduler's.
         hostname: The host's name, as the operating system gives it; read from there if left out.
         server: What kind of server. Two kinds on one host have two identities.
+        label_value: Under which value of the identity label it is found and collected; the server's name if left out.
         peer_address: `host:port` at which other API servers reach it, written as an annotation.
+        enabled: Without it nothing is published and nothing asked, as with the feature gate APIServerIdentity off.
+            What a former process left runs out and is collected.
         delete_first: Delete a former process's Lease on entering, as since 1.35. Without it, it is renewed, under the
             holder that stands in it, as until 1.34.
         keep_on_exit: Leave the Lease to expire and to be collected, as until 1.34.
@@ -50,6 +61,7 @@ class ApiServerIdentity:
         renew_interval_s: From one renewal to the next, plus up to 4 %.
         namespace: Where to publish; servers look for identities in `kube-system` only.
         ready_timeout_s: Longest wait for the first renewal, in seconds; None enters without waiting.
+        observer: Told when it is published, superseded, shared and withdrawn, see `IdentityObserver`.
         random: Uniform in [0, 1), for jitter.
 
     Raises:
@@ -68,34 +80,45 @@ class ApiServerIdentity:
         *,
         hostname: str | None = None,
         server: str = KUBE_APISERVER,
+        label_value: str | None = None,
         peer_address: str | None = None,
+        enabled: bool = True,
         delete_first: bool = True,
         keep_on_exit: bool = False,
         lease_duration_s: int = 3600,
         renew_interval_s: float = 10.0,
         namespace: str = IDENTITY_NAMESPACE,
         ready_timeout_s: float | None = 30.0,
+        observer: IdentityObserver | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self._hostname = check_label_value("hostname", socket.gethostname() if hostname is None else hostname)
-        self._name = apiserver_identity_name(self._hostname, check_label_value("server", server))
+        self._hostname = _check_hostname(socket.gethostname() if hostname is None else hostname)
+        self._server = check_label_value("server", server)
+        self._name = apiserver_identity_name(self._hostname, server)
         self._holder = f"{self._name}_{uuid.uuid4()}"
+        label = server if label_value is None else check_label_value("label_value", label_value)
         rules = RenewalRules(
             namespace=namespace,
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
-            labels={IDENTITY_LABEL: server, HOSTNAME_LABEL: self._hostname},
+            labels={IDENTITY_LABEL: label, HOSTNAME_LABEL: self._hostname},
             random=random,
             annotations={} if peer_address is None else {PEER_ANNOTATION: _check_peer(peer_address)},
         )
         self._api = api
-        self._clock = clock
         self._namespace = namespace
+        self._enabled = enabled
         self._delete_first = delete_first
         self._keep_on_exit = keep_on_exit
-        renewer = Renewer(rules, self._name, self._holder)
+        self._observer = observer
+        renewer = IdentityRenewer(rules, self._name, self._holder)
+        self._succession = renewer.succession
         self._solo = Solo(api, scheduler, clock, renewer, ready_timeout_s=ready_timeout_s, observer=self._observe)
-        self._heard_us = 0  # the wall clock at the last answer: none of our writes carries a later renewTime
+        self._log = get_logger("identity").bind(lease=f"{namespace}/{self._name}", holder=self._holder)
+        self._superseded_by = ""  # as far as it was told
+        self._shared = False
+        self._published = False
+        self._succeeded = anyio.Event()  # somebody has
         self._delete_error: ApiError | None = None
 
     @property
@@ -114,10 +137,24 @@ class ApiServerIdentity:
         return self._hostname
 
     @property
+    def server(self) -> str:
+        """The server's name."""
+        return self._server
+
+    @property
+    def adopted(self) -> bool:
+        """The Lease is a former process's, renewed under its holder: `delete_first` was not wished, or failed."""
+        return bool(self._succession.adopted)
+
+    @property
     def superseded(self) -> bool:
-        """The Lease names another holder: a newer process of this name runs, or an older one's Lease was kept."""
-        lease = self._solo.lease
-        return lease is not None and lease.holder != self._holder
+        """The Lease names a newer process of this server and host name."""
+        return bool(self._succession.superseded_by)
+
+    @property
+    def shared(self) -> bool:
+        """Another process was seen to renew the Lease under the same holder, see `Shared`."""
+        return self._succession.shared
 
     @property
     def renewals(self) -> int:
@@ -129,7 +166,15 @@ class ApiServerIdentity:
         """What the last request met, if it failed; after the block, what kept the Lease from being deleted."""
         return self._delete_error or self._solo.last_error
 
+    async def taken_over(self) -> str:
+        """Wait until a newer process has taken the Lease over; the holder that it names then."""
+        while not self.superseded:
+            await self._succeeded.wait()
+        return self._succession.superseded_by
+
     async def __aenter__(self) -> Self:
+        if not self._enabled:
+            return self
         if self._delete_first:
             await self._delete_former()
         try:
@@ -142,33 +187,69 @@ class ApiServerIdentity:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._leave()
+        if self._enabled:
+            await self._leave()
 
     async def _leave(self) -> None:
         await self._solo.stop()
+        deleted = False
         if not self._keep_on_exit:
             with anyio.move_on_after(_DELETE_TIMEOUT_S, shield=True) as scope:
-                await self._withdraw()
+                deleted = await self._withdraw()
             if scope.cancelled_caught:
                 call = Call(verb="delete", resource=LEASES.label, namespace=self._namespace, name=self._name)
                 self._delete_error = Unavailable(call, f"not done within {_DELETE_TIMEOUT_S:g} s", outcome_unknown=True)
+        if self._published:
+            self._published = False
+            error = str(self._delete_error or "")
+            self._log.info("identity.withdrawn", deleted=deleted, error=error or None)
+            self._tell(Withdrawn(name=self._name, server=self._server, deleted=deleted, error=error))
+
+    # ------------------------------------------------------------------ what each answer showed
 
     def _observe(self, beat: Beat, step: Next, error: ApiError | None) -> None:
-        del beat, step, error
-        self._heard_us = self._clock.wall_us()
+        del beat, error
+        if step.renewed and not self._published:
+            self._publish()
+        if self._succession.superseded_by != self._superseded_by:
+            self._supersede(self._succession.superseded_by)
+        if self._succession.shared and not self._shared:
+            self._shared = True
+            self._log.warning("identity.shared", remedy="another process of this host name runs: end one of them")
+            self._tell(Shared(name=self._name, server=self._server))
+
+    def _publish(self) -> None:
+        self._published = True
+        named = self._succession.adopted or self._holder
+        self._log.info("identity.published", names=named)
+        self._tell(Published(name=self._name, server=self._server, holder=named, adopted=self.adopted))
+
+    def _supersede(self, by: str) -> None:
+        self._superseded_by = by
+        if not by:  # that one has withdrawn, and the Lease is this one's again
+            self._succeeded = anyio.Event()
+            return
+        self._log.warning("identity.superseded", by=by)
+        self._tell(Superseded(name=self._name, server=self._server, by=by))
+        self._succeeded.set()
+
+    def _tell(self, event: IdentityEvent) -> None:
+        tell(self._observer, event, self._log)
+
+    # ------------------------------------------------------------------ deleting
 
     async def _delete_former(self) -> None:
         """Where that fails the former Lease is renewed instead, as kube-apiserver does."""
         with contextlib.suppress(ApiError):
             await self._api.delete(LEASES, self._name, self._namespace, timeout_s=_DELETE_TIMEOUT_S)
 
-    async def _withdraw(self) -> None:
+    async def _withdraw(self) -> bool:
         """Delete the Lease if it is still ours: just the version that was looked at; if that has moved, look again."""
         try:
             while True:
                 lease = await self._api.get(LEASES, self._name, self._namespace)
-                if not self._is_ours(lease):
-                    return
+                if not self._succession.owns(lease):
+                    return False
                 with contextlib.suppress(Conflict):
                     await self._api.delete(
                         LEASES,
@@ -177,16 +258,19 @@ class ApiServerIdentity:
                         uid=lease.metadata.uid,
                         resource_version=lease.resource_version,
                     )
-                    return
+                    return True
         except NotFound:
-            return
+            return True
         except ApiError as error:
             self._delete_error = error
+            return False
 
-    def _is_ours(self, lease: Lease) -> bool:
-        """It names us, and nobody has renewed it after us (a process before 1.35 takes over without a word)."""
-        renewed = lease.spec.renew_time
-        return lease.holder == self._holder and renewed is not None and renewed.epoch_us <= self._heard_us
+
+def _check_hostname(hostname: str) -> str:
+    try:
+        return check_label_value("hostname", hostname)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; give a name that can be one with hostname=") from error
 
 
 def _check_peer(address: str) -> str:

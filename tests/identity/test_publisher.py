@@ -6,7 +6,7 @@ import pytest
 from lease_aio.api.memory import MemoryApi, Moment
 from lease_aio.api.protocol import LEASES
 from lease_aio.errors import ConfigurationError, Refused, Unavailable
-from lease_aio.identity import ApiServerIdentity, identities
+from lease_aio.identity import ApiServerIdentity, Published, Shared, Superseded, Withdrawn, identities
 from lease_aio.identity.record import IDENTITY_NAMESPACE
 from lease_aio.model import LeaseSpec, MicroTime, new_lease
 from lease_aio.naming import apiserver_identity_name
@@ -28,6 +28,8 @@ async def stored(stage, name=NAME):
     ("wrong", "named"),
     [
         ({"hostname": "h" * 64}, r"hostname .* \(64 characters\) is written as a label, so it must have at most 63"),
+        ({"hostname": "h" * 64}, r"; give a name that can be one with hostname="),
+        ({"hostname": "vm", "server": "s", "label_value": "a b"}, "label_value 'a b'"),
         ({"hostname": ""}, "hostname '' must have between 1 and"),
         ({"hostname": "-vm"}, "hostname '-vm'"),
         ({"hostname": "vm", "server": "a/b"}, "server 'a/b'"),
@@ -83,7 +85,8 @@ async def test_a_former_lease_that_cannot_be_deleted_is_renewed_under_its_holder
             lease = await stored(stage)
             assert lease.holder == "former"
             assert lease.spec.lease_duration_seconds == 3600
-            assert me.superseded
+            assert me.adopted
+            assert not me.superseded
             stage.faults = None
         assert (await stored(stage)).holder == "former"
 
@@ -103,7 +106,7 @@ async def test_a_new_process_deletes_the_lease_of_the_old_one_first():
             lease = await stored(stage)
             assert lease.holder == me.holder
             assert lease.metadata.uid != old.metadata.uid
-            assert not me.superseded
+            assert (me.adopted, me.superseded, me.shared) == (False, False, False)
 
 
 async def test_the_old_style_keeps_the_lease_and_its_holder():
@@ -112,7 +115,8 @@ async def test_the_old_style_keeps_the_lease_and_its_holder():
         async with ApiServerIdentity(*stage.parts, hostname="vm", delete_first=False) as me:
             lease = await stored(stage)
             assert (lease.holder, lease.metadata.uid) == ("former", old.metadata.uid)
-            assert me.superseded
+            assert me.adopted
+            assert not me.superseded
 
 
 async def test_the_superseded_one_learns_of_it_and_leaves_the_successors_lease_alone():
@@ -135,6 +139,106 @@ async def test_the_superseded_one_learns_of_it_and_leaves_the_successors_lease_a
             await anyio.sleep(11)
             leave.set()
         assert await stored(stage) is None
+
+
+async def test_the_first_is_told_whom_it_was_superseded_by_within_a_renew_interval(logs):
+    async with staged() as stage, anyio.create_task_group() as tasks:
+        told, waited = [], []
+        async with ApiServerIdentity(*stage.parts, hostname="vm", observer=told.append) as first:
+
+            async def wait():
+                by = await first.taken_over()
+                waited.append((by, stage.clock.now()))
+
+            tasks.start_soon(wait)
+            await anyio.sleep(3)
+            async with ApiServerIdentity(*stage.parts, hostname="vm") as second:
+                began = stage.clock.now()
+                await anyio.sleep(30)
+                ((by, at),) = waited
+                assert by == second.holder
+                assert at - began <= 10.4
+                assert told == [
+                    Published(name=NAME, server="kube-apiserver", holder=first.holder, adopted=False),
+                    Superseded(name=NAME, server="kube-apiserver", by=second.holder),
+                ]
+    (line,) = [line for line in logs if line["event"] == "identity.superseded"]
+    assert (line["holder"], line["by"], line["log_level"]) == (first.holder, second.holder, "warning")
+
+
+async def test_two_of_one_host_do_not_fight_one_lease_stays_and_keeps_its_holder():
+    async with (
+        staged() as stage,
+        ApiServerIdentity(*stage.parts, hostname="vm"),
+        ApiServerIdentity(*stage.parts, hostname="vm") as second,
+    ):
+        stored_as = (await stored(stage)).metadata.uid
+        for _ in range(60):
+            await anyio.sleep(10)
+            lease = await stored(stage)
+            assert (lease.holder, lease.metadata.uid) == (second.holder, stored_as)
+            assert await stage.age_s(NAME, IDENTITY_NAMESPACE) <= 10.4
+        assert stage.calls.count("create leases") == 2
+        assert stage.calls.count("delete leases") == 2
+
+
+async def test_a_newer_process_that_ends_first_leaves_the_lease_to_the_older_one_that_renews_it():
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as first:
+        async with ApiServerIdentity(*stage.parts, hostname="vm", renew_interval_s=100):
+            await anyio.sleep(11)
+            assert first.superseded
+        await anyio.sleep(11)
+        assert await stage.age_s(NAME, IDENTITY_NAMESPACE) <= 10.4
+
+
+async def test_after_the_newer_process_deleted_the_lease_the_older_one_publishes_itself_again():
+    """As a kube-apiserver of 1.35 and later deletes it, whoever has renewed it."""
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as first:
+        async with ApiServerIdentity(*stage.parts, hostname="vm"):
+            await anyio.sleep(11)
+            assert first.superseded
+            await MemoryApi(stage.store).delete(LEASES, NAME, IDENTITY_NAMESPACE)
+        await anyio.sleep(11)
+        assert (await stored(stage)).holder == first.holder
+        assert not first.superseded
+
+
+async def test_a_newer_process_of_the_old_style_is_told_as_sharing_the_lease(logs):
+    """Its holder never stands anywhere: that the Lease is renewed by another is all that can be seen."""
+    async with staged() as stage:
+        told = []
+        async with ApiServerIdentity(*stage.parts, hostname="vm", observer=told.append) as first:
+            await anyio.sleep(3)
+            async with ApiServerIdentity(*stage.parts, hostname="vm", delete_first=False) as second:
+                await anyio.sleep(30)
+                assert (await stored(stage)).holder == first.holder
+            assert first.shared
+            assert not first.superseded
+            assert second.adopted
+        assert [type(event) for event in told] == [Published, Shared, Withdrawn]
+    assert [line["log_level"] for line in logs if line["event"] == "identity.shared"] == ["warning"] * 2
+
+
+async def test_an_own_renewal_whose_answer_was_lost_is_nobody_elses():
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as me:
+        for _ in range(5):
+            await anyio.sleep(9)
+            stage.faults = answers_lost
+            await anyio.sleep(3)
+            stage.faults = None
+            await anyio.sleep(12)
+        assert me.renewals > 5
+        assert (me.adopted, me.superseded, me.shared) == (False, False, False)
+
+
+async def test_an_observer_that_raises_is_logged_and_changes_nothing(logs):
+    def broken(event):
+        raise RuntimeError(event)
+
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm", observer=broken) as me:
+        await anyio.sleep(21)
+        assert me.renewals == 3
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["identity.observer_raised"] * 2
 
 
 async def test_a_lease_that_another_renewed_under_our_holder_is_left():
@@ -236,6 +340,34 @@ async def test_labels_that_somebody_removed_are_back_after_the_next_renewal():
         await api.patch(LEASES, NAME, IDENTITY_NAMESPACE, body={"metadata": {"labels": None}})
         await anyio.sleep(10.5)
         assert (await stored(stage)).metadata.labels["kubernetes.io/hostname"] == "vm"
+
+
+async def test_it_says_in_the_log_when_it_is_published_and_withdrawn(logs):
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as me:
+        pass
+    assert [(line["event"], line["lease"], line["holder"]) for line in logs] == [
+        ("identity.published", f"kube-system/{NAME}", me.holder),
+        ("identity.withdrawn", f"kube-system/{NAME}", me.holder),
+    ]
+
+
+async def test_switched_off_it_asks_for_nothing_and_what_is_there_runs_out():
+    async with staged() as stage:
+        await former(stage)
+        stage.faults = refusing
+        async with ApiServerIdentity(*stage.parts, hostname="vm", enabled=False) as me:
+            await anyio.sleep(3600)
+            assert (me.name, me.renewals, me.last_error) == (NAME, 0, None)
+        assert stage.calls == []
+        stage.faults = None
+        assert (await stored(stage)).holder == "former"
+
+
+async def test_another_server_may_be_found_by_a_label_value_of_its_own():
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm", server="a", label_value="mine") as me:
+        (found,) = await identities(stage.api, wall_us=stage.clock.wall_us(), server="mine")
+        assert (found.name, found.server) == (apiserver_identity_name("vm", "a"), "mine")
+        assert me.server == "a"
 
 
 async def test_it_can_be_left_for_the_collector():

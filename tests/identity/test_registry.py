@@ -3,13 +3,15 @@ import pytest
 from lease_aio.api.memory import MemoryApi
 from lease_aio.api.protocol import LEASES
 from lease_aio.errors import Call, ConfigurationError, Expired, Refused
-from lease_aio.identity import Identity, identities, read_identity
-from lease_aio.model import LeaseSpec, MicroTime, new_lease
+from lease_aio.identity import Freshness, Identity, identities, read_identity
+from lease_aio.model import LeaseSpec, MicroTime, Time, new_lease
+from lease_aio.naming import IdentityStyle
 from tests.heartbeat.stage import refusing, staged
 
 pytestmark = pytest.mark.virtual_time
 
 LABELS = {"apiserver.kubernetes.io/identity": "kube-apiserver", "kubernetes.io/hostname": "vm"}
+NAME = "apiserver-wlv32tlttr4jl3gtroqexyxapa"
 NOW_US = 1_750_000_000_000_000
 
 
@@ -34,14 +36,18 @@ def test_an_identity_expires_by_the_collectors_rule(renewed_us, duration_s, expi
 
 
 def test_an_identity_says_what_its_lease_says():
-    found = lease().with_metadata(annotations={"kubernetes.io/peer-advertise-address": "10.0.0.7:6443"})
+    found = lease(NAME).with_metadata(
+        annotations={"kubernetes.io/peer-advertise-address": "10.0.0.7:6443"}, creation_timestamp=Time(NOW_US)
+    )
     assert read_identity(found, NOW_US) == Identity(
-        name="apiserver-a",
+        name=NAME,
         server="kube-apiserver",
         hostname="vm",
-        holder="apiserver-a_x",
+        holder=f"{NAME}_x",
+        style=IdentityStyle.HOST_AND_SERVER,
+        created=Time(NOW_US),
         renew_time=MicroTime(NOW_US),
-        expired=False,
+        freshness=Freshness.FRESH,
         peer_address="10.0.0.7:6443",
     )
 
@@ -49,8 +55,45 @@ def test_an_identity_says_what_its_lease_says():
 def test_a_lease_that_says_little_is_read_all_the_same():
     bare = new_lease("apiserver-a", "kube-system", LeaseSpec())
     found = read_identity(bare, NOW_US)
-    assert (found.hostname, found.server, found.holder, found.peer_address) == ("", "", "", "")
+    assert (found.hostname, found.server, found.holder, found.peer_address, found.style) == ("", "", "", "", None)
     assert found.expired
+
+
+@pytest.mark.parametrize(
+    ("age_s", "freshness"),
+    [(-5, "fresh"), (0, "fresh"), (30, "fresh"), (30.1, "late"), (3600, "late"), (3601, "expired")],
+)
+def test_an_identity_that_missed_two_renewals_is_late_and_after_its_duration_expired(age_s, freshness):
+    found = read_identity(lease(renewed_us=NOW_US - round(age_s * 1e6)), NOW_US)
+    assert found.freshness.value == freshness
+
+
+@pytest.mark.parametrize(
+    ("name", "style"),
+    [
+        ("apiserver-eqt674mfxb4j56mrjjkoe7b7ii", IdentityStyle.HOST_AND_SERVER),
+        ("kube-apiserver-c4vwjftbvpc5os2vvzle4qg27a", IdentityStyle.HOST),
+        ("kube-apiserver-8b6a7a90-7d43-4b8e-a7b5-0b6e5c1b2a3f", IdentityStyle.RANDOM),
+    ],
+)
+async def test_identities_of_all_releases_are_found_and_told_apart(name, style):
+    async with staged() as stage:
+        await MemoryApi(stage.store).create(LEASES, lease(name, labels={"k8s.io/component": "kube-apiserver"}))
+        assert await identities(stage.api, wall_us=NOW_US) == []
+        (found,) = await identities(stage.api, wall_us=NOW_US, old_releases=True)
+        assert (found.style, found.server) == (style, "kube-apiserver")
+
+
+async def test_one_that_has_both_labels_is_one():
+    async with staged() as stage:
+        both = {**LABELS, "k8s.io/component": "kube-apiserver"}
+        for one in (
+            lease("apiserver-b", labels=both),
+            lease("apiserver-a", labels={"k8s.io/component": "kube-apiserver"}),
+        ):
+            await MemoryApi(stage.store).create(LEASES, one)
+        found = await identities(stage.api, wall_us=NOW_US, old_releases=True)
+        assert [one.name for one in found] == ["apiserver-a", "apiserver-b"]
 
 
 async def test_a_server_name_that_is_no_label_is_refused():

@@ -1,0 +1,79 @@
+"""Whose an identity's Lease is, judged by what the server shows of it. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from lease_aio.heartbeat.renewer import Create, Next, Renewer, Replace, Request
+from lease_aio.heartbeat.rules import RenewalRules
+from lease_aio.model import Lease, MicroTime, Node
+
+_UNANSWERED = 32  # of a row of updates and its ensure; one that lands after so many counts as another's
+
+
+class Succession:
+    """Tells one process's Lease from another's of the same name.
+
+    Attributes:
+        seen: The holder that the Lease named last; None before anything is known.
+        adopted: The holder of a former process whose Lease this one found at its start, and renews; empty if none.
+        shared: Another process has been seen to renew the Lease under the same holder.
+    """
+
+    def __init__(self, holder: str) -> None:
+        self.seen: str | None = None
+        self.adopted = ""
+        self.shared = False
+        self._holder = holder
+        self._sent: deque[MicroTime] = deque(maxlen=_UNANSWERED)  # renewTimes of ours that may be stored
+
+    @property
+    def superseded_by(self) -> str:
+        """The holder of a newer process; empty while there is none."""
+        return self.seen if self.seen and self.seen not in {self._holder, self.adopted} else ""
+
+    def sending(self, renew_time: MicroTime) -> None:
+        """A write with this renewTime is about to be sent."""
+        self._sent.append(renew_time)
+
+    def shown(self, lease: Lease) -> None:
+        """The server has answered with this state."""
+        if self.seen is None and lease.holder != self._holder:
+            self.adopted = lease.holder
+        elif lease.holder == self.seen and not self.superseded_by and not self.wrote(lease):
+            self.shared = True
+        self.seen = lease.holder
+        if self.wrote(lease):  # what was sent before it can no longer be stored, what was sent after it can
+            while self._sent[0] != lease.spec.renew_time:
+                self._sent.popleft()
+
+    def wrote(self, lease: Lease) -> bool:
+        """Whether this process wrote the renewTime that stands in it."""
+        return lease.spec.renew_time in self._sent
+
+    def owns(self, lease: Lease) -> bool:
+        """It names this process, and nobody has renewed it after us."""
+        return lease.holder == self._holder and self.wrote(lease)
+
+
+class IdentityRenewer(Renewer):
+    """A renewer that keeps track of the succession."""
+
+    __slots__ = ("succession",)
+
+    def __init__(self, rules: RenewalRules, name: str, holder: str) -> None:
+        super().__init__(rules, name, holder)
+        self.succession = Succession(holder)
+
+    def request(self, wall_us: int) -> Request:
+        """See `Renewer.request`."""
+        request = super().request(wall_us)
+        if isinstance(request, Create | Replace) and request.lease.spec.renew_time is not None:
+            self.succession.sending(request.lease.spec.renew_time)
+        return request
+
+    def succeeded(self, answer: Lease | Node, now: float) -> Next:
+        """See `Renewer.succeeded`."""
+        if isinstance(answer, Lease):
+            self.succession.shown(answer)
+        return super().succeeded(answer, now)

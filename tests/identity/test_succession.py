@@ -1,0 +1,54 @@
+import pytest
+
+from lease_aio.identity.succession import Succession
+from lease_aio.model import LeaseSpec, MicroTime, new_lease
+
+
+def lease(holder, renewed):
+    return new_lease("a", "kube-system", LeaseSpec(holder_identity=holder, renew_time=MicroTime(renewed)))
+
+
+def after(*what):
+    """A succession of `me` to whom this happened: a number is a write of that renewTime, a pair what was shown."""
+    mine = Succession("me")
+    for one in what:
+        if isinstance(one, int):
+            mine.sending(MicroTime(one))
+        else:
+            mine.shown(lease(*one))
+    return mine
+
+
+@pytest.mark.parametrize(
+    ("what", "adopted", "superseded_by", "shared"),
+    [
+        pytest.param([], "", "", False, id="nothing is known"),
+        pytest.param([1, ("me", 1), 2, ("me", 2)], "", "", False, id="all went well"),
+        pytest.param([("old", 0), 1, ("old", 1)], "old", "", False, id="a former one's is renewed"),
+        pytest.param([("old", 0), 1, ("old", 1), ("old", 2)], "old", "", True, id="the former one lives on"),
+        pytest.param([1, ("me", 1), ("new", 2)], "", "new", False, id="another holder"),
+        pytest.param([1, ("me", 1), ("new", 2), 3, ("new", 3), ("new", 4)], "", "new", False, id="both renew"),
+        pytest.param([1, ("me", 1), ("new", 2), 3, ("me", 3)], "", "", False, id="the other has gone again"),
+        pytest.param([1, ("me", 1), ("me", 2)], "", "", True, id="another renews under our holder"),
+        pytest.param([1, ("me", 1), ("me", 1)], "", "", False, id="somebody set a label"),
+        pytest.param([1, ("me", 1), 2, ("me", 1), ("me", 2)], "", "", False, id="an unanswered write landed late"),
+        pytest.param([1, ("me", 1), ("", 1)], "", "", False, id="somebody emptied the holder"),
+        pytest.param([("old", 0), ("new", 1)], "old", "new", False, id="a former one's, then a newer one's"),
+    ],
+)
+def test_whose_the_lease_is(what, adopted, superseded_by, shared):
+    mine = after(*what)
+    assert (mine.adopted, mine.superseded_by, mine.shared) == (adopted, superseded_by, shared)
+
+
+def test_only_what_names_it_and_was_renewed_by_nobody_else_is_its_own():
+    mine = after(1, ("me", 1), 2)
+    assert mine.owns(lease("me", 1))
+    assert mine.owns(lease("me", 2))
+    assert not mine.owns(lease("me", 3))
+    assert not mine.owns(lease("new", 2))
+
+
+def test_what_was_sent_before_a_confirmed_write_cannot_be_stored_any_more():
+    mine = after(1, 2, ("me", 2))
+    assert not mine.owns(lease("me", 1))
