@@ -121,3 +121,17 @@ async def test_all_namespaces_are_listed_at_once():
         for namespace in ("default", "kube-system"):
             await leases.create(Lease(metadata=ObjectMeta(name="x", namespace=namespace)))
         assert len((await leases.list(namespace="")).items) == 2
+
+
+async def test_identities_are_published_observed_listed_and_collected_through_it():
+    async with (
+        lease_aio.connect("embedded") as leases,
+        leases.observe_identities() as changes,
+        leases.collect_identities() as collector,
+    ):
+        async with leases.apiserver_identity(hostname="vm") as me:
+            assert (await anext(changes)).identity.holder == me.holder
+            assert [one.name for one in await leases.apiserver_identities()] == [me.name]
+            assert (await leases.collect_identities(dry_run=True)).collected == ()
+        assert (await anext(changes)).type.value == "gone"
+        assert collector.passes == 1
