@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard, cast
 import anyio
 import anyio.abc
 
-from lease_aio.api import LEASES, AiohttpTransport, Api, Follow, Page, PatchType, RestApi, follow
+from lease_aio.api import LEASE_CANDIDATES, LEASES, AiohttpTransport, Api, Follow, Page, PatchType, RestApi, follow
 from lease_aio.api.memory import MemoryApi
 from lease_aio.clock import Clock, SystemClock
 from lease_aio.election import (
+    COORDINATOR_LEASE,
     Candidate,
+    Coordinator,
+    Decision,
     Engine,
     Event,
     Guard,
@@ -27,6 +30,7 @@ from lease_aio.election import (
     Stamps,
     Terms,
 )
+from lease_aio.election.coordinated import BUILT_IN, CandidateInfo, CoordinatorTiming, Strategy
 from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat import Fleet, Heartbeat, NodeGroup, NodeProfile, Owner
 from lease_aio.heartbeat.scenario import Played, PlayEvent, Scenario, play
@@ -112,7 +116,8 @@ class LeaseClient:
                 api=api,
                 clock=self._clock,
                 scheduler=self._scheduler,
-                watches=SharedWatches(api, self._clock, background, self._random),
+                watches=SharedWatches(api, LEASES, self._clock, background, self._random),
+                candidate_watches=SharedWatches(api, LEASE_CANDIDATES, self._clock, background, self._random),
                 tasks=background,
                 random=self._random,
                 stamps=Stamps(self._clock.wall_us),
@@ -187,6 +192,7 @@ class LeaseClient:
         timing: Timing | None = None,
         labels: Mapping[str, str] | None = None,
         observer: Callable[[Event], None] | None = None,
+        coordinated: CandidateInfo | None = None,
     ) -> Leadership:
         """Wait for leadership, hold it for the body, release it after the body.
 
@@ -200,13 +206,20 @@ class LeaseClient:
             timing: Durations.
             labels: Put on the Lease, beside what is there.
             observer: Called with each event of the election; must not block or raise.
+            coordinated: Leave it to a coordinator who leads (KEP-4355), and tell it this. See `CandidateInfo`.
 
         Raises:
             ConfigurationError: a name is not valid.
         """
         return Leadership(
             self._candidate(
-                name, namespace=namespace, identity=identity, timing=timing, labels=labels, observer=observer
+                name,
+                namespace=namespace,
+                identity=identity,
+                timing=timing,
+                labels=labels,
+                observer=observer,
+                coordinated=coordinated,
             )
         )
 
@@ -219,12 +232,56 @@ class LeaseClient:
         timing: Timing | None = None,
         labels: Mapping[str, str] | None = None,
         observer: Callable[[Event], None] | None = None,
+        coordinated: CandidateInfo | None = None,
     ) -> Terms:
         """Iterate over terms: contends again after every loss. Parameters as for `lead`."""
         return Terms(
             self._candidate(
-                name, namespace=namespace, identity=identity, timing=timing, labels=labels, observer=observer
+                name,
+                namespace=namespace,
+                identity=identity,
+                timing=timing,
+                labels=labels,
+                observer=observer,
+                coordinated=coordinated,
             )
+        )
+
+    def coordinator(
+        self,
+        *,
+        namespace: str | None = None,
+        strategies: Mapping[str, Strategy] = BUILT_IN,
+        coordinator_timing: CoordinatorTiming | None = None,
+        lease: str = COORDINATOR_LEASE,
+        identity: str | None = None,
+        timing: Timing | None = None,
+        observer: Callable[[Decision], None] | None = None,
+    ) -> Coordinator:
+        """Elect among the LeaseCandidates of a namespace for the body, as kube-apiserver's coordinator does (KEP-4355).
+
+        For clusters where that does not run, and for strategies of one's own. Of several, one acts at a time.
+
+        Args:
+            namespace: Whose Leases; the client's if left out, `""` for all.
+            strategies: How to choose, by name: functions from the candidates that are alive to one of them.
+            coordinator_timing: Its durations.
+            lease: By which coordinators elect the one that acts, in the client's namespace.
+            identity: Who is written as holder of that; unique by default.
+            timing: Durations of that.
+            observer: Called with each decision; must not block or raise.
+
+        Raises:
+            ConfigurationError: a name is not valid.
+        """
+        own = candidate_identity() if identity is None else identity
+        return Coordinator(
+            self.engine,
+            self._candidate(lease, namespace=None, identity=own, timing=timing, labels=None, observer=None),
+            namespace="" if namespace == "" else self._namespace(namespace),
+            timing=coordinator_timing or CoordinatorTiming(),
+            strategies=strategies,
+            observer=observer,
         )
 
     def observe(self, name: str, *, namespace: str | None = None, timing: Timing | None = None) -> Observation:
@@ -268,6 +325,7 @@ class LeaseClient:
         timing: Timing | None,
         labels: Mapping[str, str] | None,
         observer: Callable[[Event], None] | None,
+        coordinated: CandidateInfo | None = None,
     ) -> Candidate:
         check_lease_name(name)
         return Candidate(
@@ -278,6 +336,7 @@ class LeaseClient:
             timing=timing or Timing(),
             labels=labels,
             observer=observer,
+            coordinated=coordinated,
         )
 
     def _namespace(self, namespace: str | None) -> str:
@@ -522,7 +581,8 @@ async def connect(
 
     Args:
         target: `"embedded"` for an API server in this process's memory, which ends with the block; left
-            out: the service account of a pod, else the kubeconfig.
+            out: the service account of a pod, else the kubeconfig. The embedded one has the feature gate
+            CoordinatedLeaderElection on; who coordinates is `LeaseClient.coordinator`.
         kubeconfig: A kubeconfig file, in place of `KUBECONFIG` or `~/.kube/config`.
         context: A context of the kubeconfig, in place of its current one.
         namespace: In place of the pod's or the context's.
@@ -538,7 +598,7 @@ async def connect(
         if target == "embedded":
             if kubeconfig is not None or context is not None:
                 raise ConfigurationError("connect('embedded') needs no cluster: leave out kubeconfig and context")
-            api: Api = MemoryApi(Store(now=clock.wall_us()), wall_us=clock.wall_us)
+            api: Api = MemoryApi(Store(now=clock.wall_us(), coordinated=True), wall_us=clock.wall_us)
             found = DEFAULT_NAMESPACE
         elif target is None:
             from lease_aio.api.config import load_configuration  # noqa: PLC0415 - see the import of ApiClient

@@ -47,9 +47,9 @@ class Watched(Election):
 
 
 def _watched(name: str, word: str) -> Any:
-    def method(self: Watched, *args: Any) -> Any:
+    def method(self: Watched, *args: Any, **options: Any) -> Any:
         before = self.state
-        result = getattr(Election, name)(self, *args)
+        result = getattr(Election, name)(self, *args, **options)
         if self.state is not before:
             self.seen.add((before.value, word, self.state.value))
         return result

@@ -29,6 +29,7 @@ class Change(Generic[T]):
         namespace: Of the object; empty for SYNCED.
         object: For SET the object; for GONE its last state, or None where the deletion itself was not seen.
         resource_version: Of the collection at this change: whatever has a lower one has been told before.
+        listed: A list showed it: of several changes before that, only the last.
     """
 
     type: ChangeType
@@ -36,6 +37,7 @@ class Change(Generic[T]):
     namespace: str = ""
     object: T | None = None
     resource_version: str = ""
+    listed: bool = False
 
 
 _Key = tuple[str, str]
@@ -101,12 +103,17 @@ class FollowState(Generic[T]):
         self._listed.add(key)
         if self._versions.get(key) == item.resource_version:
             return None
-        return self._remember(key, item, resource_version)
+        return self._remember(key, item, resource_version, listed=True)
 
-    def _remember(self, key: _Key, item: T, resource_version: str) -> Change[T]:
+    def _remember(self, key: _Key, item: T, resource_version: str, *, listed: bool = False) -> Change[T]:
         self._versions[key] = item.resource_version
         return Change(
-            type=ChangeType.SET, namespace=key[0], name=key[1], object=item, resource_version=resource_version
+            type=ChangeType.SET,
+            namespace=key[0],
+            name=key[1],
+            object=item,
+            resource_version=resource_version,
+            listed=listed,
         )
 
     def _forget(self, key: _Key, last: T | None, resource_version: str) -> Change[T]:

@@ -15,6 +15,8 @@ from dataclasses import replace
 import anyio
 
 from lease_aio.api import LEASES
+from lease_aio.election.coordinated.info import CandidateInfo, check_candidate_name
+from lease_aio.election.coordinated.nominee import Nominee
 from lease_aio.election.core import Election, Failure, Kind, Request
 from lease_aio.election.doubles import Doubles
 from lease_aio.election.engine import Engine
@@ -30,9 +32,10 @@ from lease_aio.election.events import (
     TermRecord,
     Waiting,
 )
+from lease_aio.election.failures import failure_of
 from lease_aio.election.guard import Ward
 from lease_aio.election.watches import Subscription
-from lease_aio.errors import ApiError, ConfigurationError, Conflict, Invalid, LeaseAioError, NotFound, Refused
+from lease_aio.errors import ApiError, ConfigurationError, LeaseAioError, NotFound
 from lease_aio.log import get_logger
 from lease_aio.model import Lease
 from lease_aio.scheduler import Priority, Renewal, Verdict
@@ -60,6 +63,8 @@ class Candidate:
         labels: Put on the Lease, beside what is there.
         observer: Called with each event, from the event loop; it must not block. What it raises is logged, and
             changes nothing: others share the loop's renewals.
+        coordinated: Leave it to a coordinator who leads (KEP-4355), and tell it this; the identity is then the name of
+            a LeaseCandidate, too. None: a plain election.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Candidate:
         timing: Timing,
         labels: Mapping[str, str] | None = None,
         observer: Callable[[Event], None] | None = None,
+        coordinated: CandidateInfo | None = None,
     ) -> None:
         if not identity or not isinstance(identity, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
@@ -85,12 +91,19 @@ class Candidate:
         self._engine = engine
         self._observer = observer
         self._core = Election(
-            name=name, namespace=namespace, identity=identity, timing=timing, random=engine.random, labels=labels
+            name=name,
+            namespace=namespace,
+            identity=identity,
+            timing=timing,
+            random=engine.random,
+            labels=labels,
+            fallback_after_s=coordinated.fallback_after_s if coordinated is not None else None,
         )
+        self._nominee = self._new_nominee(coordinated) if coordinated is not None else None
         self._log = get_logger("election").bind(lease=f"{namespace}/{name}", identity=identity)
         self._doubles = Doubles()
         self._renewal: Renewal | None = None
-        self._subscription: Subscription | None = None
+        self._subscription: Subscription[Lease] | None = None
         self._decided = anyio.Event()  # started, or ended without a term
         self._ended = anyio.Event()
         self._last: Ended | None = None
@@ -100,6 +113,17 @@ class Candidate:
         self._told_to_stop = math.inf
         self.stop_reason: EndReason | None = None
         self._ward: Ward | None = None
+
+    def _new_nominee(self, info: CandidateInfo) -> Nominee:
+        return Nominee(
+            self._engine,
+            self,
+            info,
+            name=check_candidate_name(self.identity),
+            namespace=self.namespace,
+            lease=self.name,
+            timeout_s=self.timing.request_timeout_s,
+        )
 
     # ------------------------------------------------------------------ what stands now
 
@@ -184,8 +208,8 @@ class Candidate:
     async def finish(self) -> Ended:
         """The work has stopped, or never began: release the Lease, or give up, and return when that is over.
 
-        Takes at most two request time-outs; then the Lease runs out by itself. No cancellation cuts that short, be it a
-        cancel scope's or `Task.cancel`: it is raised at the end.
+        Takes at most two request time-outs, three where it is coordinated; then the Lease runs out by itself. No
+        cancellation cuts that short, be it a cancel scope's or `Task.cancel`: it is raised at the end.
 
         Raises:
             ConfigurationError: it was never started.
@@ -196,17 +220,35 @@ class Candidate:
         self._timer.cancel()
         self._unguard()
         self._report_overrun(now)
+        try:
+            if self._nominee is not None:
+                await self._withdraw(self._nominee, now)
+        finally:
+            await self._release(ended)
+        assert self._last is not None
+        return self._last
+
+    async def _withdraw(self, nominee: Nominee, now: float) -> None:
+        """Cease to be a candidate before the Lease is given back: the coordinator might choose it once more."""
+        self._feed(self._core.resign(now))
+        try:
+            await _wait_shielded(nominee.withdraw(), self.timing.request_timeout_s)
+        finally:
+            nominee.close()
+
+    async def _release(self, ended: anyio.Event) -> None:
+        now = self._engine.clock.now()
         self._feed(self._core.resign(now) if self._core.term is None else self._core.work_stopped(now))
         try:
             await _wait_shielded(ended, _RELEASE_REQUESTS * self.timing.request_timeout_s)
         finally:
             if ended is self._ended:  # else the next candidacy has begun
                 self._feed(self._core.abandon())
-        assert self._last is not None
-        return self._last
 
     def client_closed(self) -> None:
         """See `engine.Contender`: the term is over, and what was going to be written never will be."""
+        if self._nominee is not None:
+            self._nominee.close()
         term, leading, told = self._core.term, self._core.leading, self.state in {State.STOPPING, State.RELEASING}
         if leading and term is not None:
             self._take((Stopping(term=term, reason=EndReason.CLIENT_CLOSED),))
@@ -224,6 +266,12 @@ class Candidate:
     # ------------------------------------------------------------------ the scheduler's side
 
     async def _attempt(self) -> Verdict:
+        verdict = await self._try()
+        if self._nominee is not None and self.state in {State.WAITING, State.LEADING}:  # it knows who held the Lease
+            self._nominee.publish()
+        return verdict
+
+    async def _try(self) -> Verdict:
         clock = self._engine.clock
         self._take(self._core.expire(clock.now()))
         request = self._core.tick(clock.now(), self._engine.stamps.next_us())
@@ -268,11 +316,11 @@ class Candidate:
 
     # ------------------------------------------------------------------ the watch's side
 
-    def lease_changed(self, lease: Lease) -> None:
+    def changed(self, found: Lease, *, listed: bool) -> None:
         """See `watches.Listener`."""
-        self._feed(self._core.observed(lease, self._engine.clock.now()))
+        self._feed(self._core.observed(found, self._engine.clock.now(), gap=listed))
 
-    def lease_gone(self, resource_version: str) -> None:
+    def gone(self, resource_version: str) -> None:
         """See `watches.Listener`."""
         self._feed(self._core.vanished(resource_version))
 
@@ -286,6 +334,25 @@ class Candidate:
         """See `watches.Listener`."""
         self._core.polling = False
         self._feed(())
+
+    # ------------------------------------------------------------------ see `nominee.Elector`
+
+    def coordinator_asks(self) -> None:
+        """See `nominee.Elector`."""
+        self._core.heard_coordinator()
+        self._feed(())
+
+    def candidates_served(self, *, served: bool) -> None:
+        """See `nominee.Elector`."""
+        self._core.candidates_served(served=served)
+        self._feed(())
+
+    def nomination_refused(self, error: ApiError) -> None:
+        """See `nominee.Elector`. Who leads goes on; who waits would wait for nothing."""
+        self._log.error("election.candidate_refused", error=str(error))
+        if self._core.term is None:
+            self.error = error
+            self._feed(self._core.refuse())
 
     # ------------------------------------------------------------------ events
 
@@ -396,22 +463,3 @@ async def _wait_shielded(event: anyio.Event, limit_s: float) -> None:
                 held = error
     if held is not None:
         raise held
-
-
-def failure_of(error: ApiError, *, leading: bool) -> Failure:
-    """What an error of the API means for the election.
-
-    A 401 ends a candidacy, but not a term: servers answer it in passing while their token checker is
-    away, and the term ends by itself in time.
-    """
-    match error:
-        case Conflict():
-            return Failure.CONFLICT
-        case NotFound():
-            return Failure.PERMANENT if error.namespace_missing else Failure.GONE
-        case Refused() if leading and error.status == 401:
-            return Failure.NOT_DONE
-        case Refused() | Invalid():
-            return Failure.PERMANENT
-        case _:
-            return Failure.UNKNOWN if error.outcome_unknown else Failure.NOT_DONE

@@ -14,6 +14,9 @@ Safety rests on five rules; D is the lease duration, ρ the clock error, G the s
 4. A record is ours only if holder, acquire time, transitions and renew time are what we wrote; the
    identity alone proves nothing, another process may use it too. Anything else ends the term at once.
 5. The Lease is released only after the work has stopped.
+
+A coordinated candidate (KEP-4355, `Coordination`) obeys them all, and waits besides: it takes the Lease when it is
+named in it, and yields to whom the coordinator prefers; where no coordinator acts, it falls back to the above.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lease_aio.election.appointment import PREFERRED, Coordination
 from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
 from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease
 from lease_aio.timing import Timing
@@ -30,6 +34,7 @@ from lease_aio.timing import Timing
 RENEW_JITTER = 0.1  # a renewal comes up to a tenth of its interval early, never late
 SUCCESSOR = "lease-aio/successor"
 """Annotation of a released Lease: for whom it is meant. Only a hint; whoever does not know it may win."""
+_HINTS = {SUCCESSOR, PREFERRED}
 _RELEASED_DURATION_S = 1  # what client-go writes on release: 0 is refused by the API
 _MOST_TRANSITIONS = 2**31 - 1  # an int32
 _DOUBTS_KEPT = 8  # writes of unknown outcome that are remembered; an older one that lands counts as a stranger's
@@ -61,10 +66,17 @@ class Failure(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One request to the API server. `lease` is what to write (None for a read)."""
+    """One request to the API server.
+
+    Attributes:
+        kind: What it is for.
+        lease: What to write; None for a read.
+        appointed: It takes up what a coordinator has written.
+    """
 
     kind: Kind
     lease: Lease | None = None
+    appointed: bool = False
 
     @property
     def creates(self) -> bool:
@@ -113,12 +125,12 @@ def _signature(lease: Lease) -> tuple[object, ...]:
     return spec.holder_identity, spec.acquire_time, spec.renew_time, spec.lease_transitions
 
 
-def _without_successor(lease: Lease) -> Lease:
-    """The hint has served its turn."""
+def _without_hints(lease: Lease) -> Lease:
+    """They have served their turn."""
     annotations = lease.metadata.annotations
-    if SUCCESSOR not in annotations:
+    if not annotations.keys() & _HINTS:
         return lease
-    return lease.with_metadata(annotations={key: text for key, text in annotations.items() if key != SUCCESSOR})
+    return lease.with_metadata(annotations={key: text for key, text in annotations.items() if key not in _HINTS})
 
 
 class Election:
@@ -128,6 +140,16 @@ class Election:
         polling: No watch tells of changes; the Lease is read every `renew_interval_s` while waiting.
         term: The current term, from winning to the end of the release.
         valid_until: When the current term ends by itself (rule 1); minus infinity without one.
+
+    Args:
+        name: The Lease.
+        namespace: Its namespace.
+        identity: What is written as holder.
+        timing: Durations.
+        random: Uniform in [0, 1), for jitter.
+        labels: Put on the Lease, beside what is there.
+        fallback_after_s: Be coordinated, and leave the Lease so long to the coordinator where a plain candidate could
+            take it. None: be plain.
     """
 
     def __init__(
@@ -139,9 +161,13 @@ class Election:
         timing: Timing,
         random: Callable[[], float],
         labels: Mapping[str, str] | None = None,
+        fallback_after_s: float | None = None,
     ) -> None:
         self._name, self._namespace, self._identity = name, namespace, identity
         self._timing, self._random, self._labels = timing, random, dict(labels or {})
+        self._coordination: Coordination | None = None
+        if fallback_after_s is not None:
+            self._coordination = Coordination(identity=identity, timing=timing, fallback_after_s=fallback_after_s)
         self.polling = False
         self.term: TermRecord | None = None
         self.valid_until = -math.inf
@@ -154,6 +180,7 @@ class Election:
         self._doubtful: list[_Flight] = []  # writes of unknown outcome since the last confirmed one
         self._setbacks = 0  # failed writes since the last one that landed
         self._must_read = True
+        self._in_step = False  # the Lease was read in this candidacy: what the watch shows next follows on that
         self._buried = False  # a Lease was deleted that was perhaps never seen
         self._blocked_until = -math.inf  # nobody holds it, yet it is not ours to take before
         self._retry_at = -math.inf
@@ -188,7 +215,11 @@ class Election:
     @property
     def holder(self) -> str:
         """The holder in the newest record seen; empty where none is known."""
-        return self._seen.lease.holder if self._seen is not None else ""
+        return self._record.holder if self._record is not None else ""
+
+    @property
+    def _record(self) -> Lease | None:
+        return self._seen.lease if self._seen is not None else None
 
     @property
     def strange(self) -> Lease | None:
@@ -221,7 +252,15 @@ class Election:
         return self._renew_at if self._ours is not None else math.inf
 
     def _free_at(self) -> float:
-        """Rule 2: from when on this candidate may take the Lease."""
+        """From when on this candidate may take the Lease."""
+        plain = self._plainly_free_at()
+        if self._coordination is None:
+            return plain
+        ours = self._ours is not None
+        return self._coordination.free_at(plain, self._record, ours=ours, blocked_until=self._blocked_until)
+
+    def _plainly_free_at(self) -> float:
+        """Rule 2."""
         seen = self._seen
         if seen is None:
             return self._blocked_until
@@ -257,11 +296,18 @@ class Election:
         if self._phase is _Phase.CONTENDING:
             if now < self._free_at():
                 return Request(kind=Kind.READ)
-            return Request(kind=Kind.ACQUIRE, lease=self._acquiring(self._stamp(wall_us)))
+            return Request(
+                kind=Kind.ACQUIRE, lease=self._acquiring(self._stamp(wall_us)), appointed=self._is_appointed()
+            )
         assert self._ours is not None
         if self._phase is _Phase.RELEASING:
             return Request(kind=Kind.RELEASE, lease=self._releasing(self._ours, self._stamp(wall_us)))
         return Request(kind=Kind.RENEW, lease=self._renewing(self._ours, self._stamp(wall_us)))
+
+    def _is_appointed(self) -> bool:
+        if self._coordination is None or self._seen is None or self._ours is not None:
+            return False
+        return self._coordination.names_me(self._seen.lease)
 
     def _stamp(self, wall_us: int) -> MicroTime:
         """A renew time never written before: it is what tells our writes apart (rule 4)."""
@@ -280,7 +326,7 @@ class Election:
             )
             return new_lease(self._name, self._namespace, first, labels=self._labels)
         old = self._seen.lease
-        return _without_successor(self._labelled(old)).with_spec(
+        return _without_hints(self._labelled(old)).with_spec(
             holder_identity=self._identity,
             lease_duration_seconds=duration,
             acquire_time=at,
@@ -357,14 +403,14 @@ class Election:
             return self._released(now)
         self._confirm(flight)
         if flight.request.kind is Kind.ACQUIRE and self._phase is _Phase.CONTENDING:
-            return self._won(lease, now)
+            return self._won(flight, lease, now)
         return self._settle()  # the watch may have shown already that it was lost again
 
     def _confirm(self, flight: _Flight) -> None:
         self._renew_at = flight.sent + self._timing.renew_interval_s * (1 - RENEW_JITTER * self._random())
         self.valid_until = max(self.valid_until, flight.sent + self._timing.term_length_s)
 
-    def _won(self, lease: Lease, now: float) -> tuple[Event, ...]:
+    def _won(self, flight: _Flight, lease: Lease, now: float) -> tuple[Event, ...]:
         if self._ours is None or now >= self.valid_until:  # lost again already, or the answer outlasted the term
             return self._settle()
         self._phase = _Phase.LEADING
@@ -375,13 +421,16 @@ class Election:
             token=int(lease.resource_version),
             transitions=lease.spec.lease_transitions or 0,
             started=now,
+            appointed=flight.request.appointed,
         )
         self._reported_holder = None
+        if self._coordination is not None:
+            self._coordination = replace(self._coordination, idle=not flight.request.appointed)
         return (Started(term=self.term),)
 
     def _read_back(self, flight: _Flight, lease: Lease | None, now: float) -> tuple[Event, ...]:
         self._must_read = False
-        self._read_at = now
+        self._read_at, self._in_step = now, True
         if lease is None:
             return self._absent(now)
         if int(lease.resource_version) < flight.known:  # the cluster was restored from a backup: what we knew is void
@@ -389,12 +438,12 @@ class Election:
         elif self._seen is None and int(lease.resource_version) <= self._version:  # deleted since it was read
             self._seen = _Seen(lease, now)
             return self._absent(now)
-        return self._learn(lease, now)
+        return self._learn(lease, now, gap=True)
 
-    def _learn(self, lease: Lease, now: float) -> tuple[Event, ...]:
+    def _learn(self, lease: Lease, now: float, *, gap: bool) -> tuple[Event, ...]:
         """A record was read or watched: perhaps it is a write of ours that nobody answered for."""
         landed = next((f for f in self._doubtful if f.wrote(lease)), None)
-        self._note(lease, now, landed)
+        self._note(lease, now, landed, gap=gap)
         if landed is not None:
             self._must_read = False
             return self._landed(landed, lease, now)
@@ -402,13 +451,19 @@ class Election:
 
     # ------------------------------------------------------------------ the watch
 
-    def observed(self, lease: Lease, now: float) -> tuple[Event, ...]:
-        """A watch showed this state; older ones than what is known are passed over."""
+    def observed(self, lease: Lease, now: float, *, gap: bool = False) -> tuple[Event, ...]:
+        """A watch showed this state; older ones than what is known are passed over.
+
+        Args:
+            lease: The record.
+            now: Monotonic seconds.
+            gap: The watch began, or began anew, with it: there may have been others in between.
+        """
         if int(lease.resource_version) <= self._version:
             return ()
         flight = self._flight
         if flight is None or not flight.wrote(lease):
-            return self._learn(lease, now)
+            return self._learn(lease, now, gap=gap or not self._in_step)
         flight.landed = lease
         self._note(lease, now, flight)
         if flight.request.kind is Kind.RENEW:
@@ -430,13 +485,14 @@ class Election:
         self._version = int(resource_version)
         return self._absent()
 
-    def _note(self, lease: Lease, now: float, mine: _Flight | None) -> None:
+    def _note(self, lease: Lease, now: float, mine: _Flight | None, *, gap: bool = False) -> None:
         """Remember a record, if it is newer; the time since when it is known starts here (rule 2).
 
         Args:
             lease: The record.
             now: Monotonic seconds.
             mine: Our own write that made this record, if one did.
+            gap: There may have been others since the last one known.
         """
         version = int(lease.resource_version)
         if version <= self._version:
@@ -445,6 +501,9 @@ class Election:
             self._flight.overtaken = True
         unchanged = self._ours is not None and _signature(self._ours) == _signature(lease)
         self._ours = lease if mine is not None or unchanged else None  # rule 4
+        if self._coordination is not None:
+            ours = self._ours is not None
+            self._coordination = self._coordination.noted(lease, now, ours=ours, before=self._record, gap=gap)
         self._version, self._seen = version, _Seen(lease, now)
         self._doubtful = [f for f in self._doubtful if f.may_follow(version)]
         if self._ours is None and lease.holder:
@@ -474,6 +533,16 @@ class Election:
         if self._flight is not None:
             self._flight.overtaken = True
 
+    def heard_coordinator(self) -> None:
+        """There is a coordinator, which asks for a sign of life: it is waited for (again)."""
+        if self._coordination is not None:
+            self._coordination = replace(self._coordination, idle=False)
+
+    def candidates_served(self, *, served: bool) -> None:
+        """Whether the API server has LeaseCandidates: without them no coordinator is waited for."""
+        if self._coordination is not None:
+            self._coordination = replace(self._coordination, served=served)
+
     # ------------------------------------------------------------------ coming and going
 
     def contend(self, now: float) -> None:
@@ -482,9 +551,11 @@ class Election:
         self._phase = _Phase.CONTENDING
         self._reason = EndReason.RESIGNED
         self._successor = ""
-        self._must_read = True
+        self._must_read, self._in_step = True, False
         self._retry_at = now
         self._reported_holder = None
+        if self._coordination is not None:
+            self._coordination = replace(self._coordination, since=now)
 
     def expire(self, now: float) -> tuple[Event, ...]:
         """End the term if its time is over; to be called by a timer that waits for no request."""
@@ -520,6 +591,10 @@ class Election:
             self._ours = None  # the work may run on: the record counts as a stranger's from here
         return self._end(released=False)
 
+    def refuse(self) -> tuple[Event, ...]:
+        """What the candidacy needs besides the Lease is refused for good: who waits ends, who leads goes on."""
+        return self._refused() if self._phase is _Phase.CONTENDING else ()
+
     def _stop(self, reason: EndReason) -> tuple[Event, ...]:
         assert self.term is not None
         self._phase, self._reason = _Phase.STOPPING, reason
@@ -552,11 +627,17 @@ class Election:
         if self._phase is _Phase.CONTENDING:
             return self._report_holder()
         if self._ours is not None:
-            return ()
+            return self._yield(self._ours)
         if self._phase is _Phase.LEADING:
             return self._stop(reason)
         if self._phase is _Phase.RELEASING and not self._write_pending():
             return self._end(released=False)
+        return ()
+
+    def _yield(self, ours: Lease) -> tuple[Event, ...]:
+        """Make room for whom the coordinator prefers; as in a resignation, renewing until the work has stopped."""
+        if self._phase is _Phase.LEADING and self._coordination is not None and self._coordination.superseded(ours):
+            return self._stop(EndReason.YIELDED)
         return ()
 
     def _write_pending(self) -> bool:

@@ -13,6 +13,7 @@ from lease_aio.clock import Clock
 from lease_aio.election.guard import Guard
 from lease_aio.election.watches import SharedWatches
 from lease_aio.errors import ConfigurationError
+from lease_aio.model import Lease, LeaseCandidate
 from lease_aio.scheduler import Scheduler
 
 
@@ -86,7 +87,8 @@ class Engine:
     api: Api
     clock: Clock
     scheduler: Scheduler
-    watches: SharedWatches
+    watches: SharedWatches[Lease]
+    candidate_watches: SharedWatches[LeaseCandidate]
     tasks: anyio.abc.TaskGroup
     random: Callable[[], float]
     stamps: Stamps

@@ -40,6 +40,8 @@ class EndReason(enum.Enum):
     """The API server refuses for good: 403, 422, or the namespace is gone."""
     RESIGNED = "resigned"
     """The holder's own wish: the work ended, failed or was cancelled, or `resign` was called."""
+    YIELDED = "yielded"
+    """The coordinator prefers another candidate (coordinated election only)."""
     CLIENT_CLOSED = "client closed"
     """The LeaseClient was left, or broke, while this one still contended or led: nothing renews it any more."""
 
@@ -54,6 +56,7 @@ class TermRecord:
             writes with one counter.
         transitions: `leaseTransitions` of this term.
         started: When the term was won, on the clock of this process.
+        appointed: A coordinator chose this candidate (coordinated election only).
     """
 
     lease: str
@@ -62,6 +65,7 @@ class TermRecord:
     token: int
     transitions: int
     started: float
+    appointed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

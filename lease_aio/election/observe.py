@@ -72,7 +72,7 @@ class Observation:
         self._polling = False
         self._told: Holding | None = None
         self._news = anyio.Event()
-        self._subscription: Subscription | None = None
+        self._subscription: Subscription[Lease] | None = None
 
     async def __aenter__(self) -> Self:
         self._subscription = self._engine.watches.subscribe(self._namespace, self._name, self)
@@ -98,11 +98,12 @@ class Observation:
 
     # ------------------------------------------------------------------ see `watches.Listener`
 
-    def lease_changed(self, lease: Lease) -> None:
+    def changed(self, found: Lease, *, listed: bool) -> None:
         """See `watches.Listener`."""
-        self._note(lease)
+        del listed
+        self._note(found)
 
-    def lease_gone(self, resource_version: str) -> None:
+    def gone(self, resource_version: str) -> None:
         """See `watches.Listener`."""
         if not resource_version or int(resource_version) > self._version:
             self._version = int(resource_version or self._version)

@@ -1,33 +1,38 @@
-"""One watch of a namespace's Leases serves all candidates in it: a standby asks for nothing while nothing changes."""
+"""One watch of a namespace's Leases serves all candidates in it: a standby asks for nothing while nothing changes.
+
+The same for LeaseCandidates, where an election is coordinated.
+"""
 
 from __future__ import annotations
 
 import random as random_module
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 import anyio.abc
 
-from lease_aio.api import LEASES, Api, Change, ChangeType, follow
+from lease_aio.api import Api, Change, ChangeType, Resource, follow
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError
 from lease_aio.log import get_logger
-from lease_aio.model import Lease
+from lease_aio.model import KubeObject
 
+T = TypeVar("T", bound=KubeObject)
+T_contra = TypeVar("T_contra", bound=KubeObject, contravariant=True)
 ASK_AGAIN_S = 60.0
 """How long after a refusal the watch is asked for again: rights are given late, and a 401 may come in passing."""
 
 
-class Listener(Protocol):
-    """Who wants to know of one Lease. The calls come from the event loop and must not block."""
+class Listener(Protocol[T_contra]):
+    """Who wants to know of one object. The calls come from the event loop and must not block."""
 
-    def lease_changed(self, lease: Lease) -> None:
-        """The Lease has this state now."""
+    def changed(self, found: T_contra, /, *, listed: bool) -> None:
+        """The object has this state now; where a list showed it, earlier changes may have been missed."""
 
-    def lease_gone(self, resource_version: str) -> None:
-        """The Lease was deleted; the version is the deletion's, or empty."""
+    def gone(self, resource_version: str, /) -> None:
+        """The object was deleted; the version is the deletion's, or empty."""
 
     def watch_refused(self, error: ApiError) -> None:
         """There is no watch for now: poll."""
@@ -37,12 +42,12 @@ class Listener(Protocol):
 
 
 @dataclass(eq=False)
-class Subscription:
+class Subscription(Generic[T]):
     """One listener's place; `close` ends it, and with the last one the watch."""
 
-    watch: _NamespaceWatch
+    watch: _NamespaceWatch[T]
     name: str
-    listener: Listener
+    listener: Listener[T]
     closed: bool = False
 
     def close(self) -> None:
@@ -52,47 +57,57 @@ class Subscription:
             self.watch.unsubscribe(self)
 
 
-class SharedWatches:
+class SharedWatches(Generic[T]):
     """The watches of one client, one for each namespace that has a listener.
 
     Args:
-        api: Where Leases are watched.
+        api: Where the objects are watched.
+        resource: Their kind.
         clock: For back-offs.
         tasks: Owns the watches; they end with it.
         random: Uniform in [0, 1), for jitter.
     """
 
     def __init__(
-        self, api: Api, clock: Clock, tasks: anyio.abc.TaskGroup, random: Callable[[], float] = random_module.random
+        self,
+        api: Api,
+        resource: Resource[T],
+        clock: Clock,
+        tasks: anyio.abc.TaskGroup,
+        random: Callable[[], float] = random_module.random,
     ) -> None:
-        self._api, self._clock, self._tasks, self._random = api, clock, tasks, random
-        self._watches: dict[str, _NamespaceWatch] = {}
+        self._api, self._resource, self._clock, self._tasks, self._random = api, resource, clock, tasks, random
+        self._watches: dict[str, _NamespaceWatch[T]] = {}
 
-    def subscribe(self, namespace: str, name: str, listener: Listener) -> Subscription:
-        """Hear of every change of one Lease from now on; what it is now is for the listener to read."""
+    def subscribe(self, namespace: str, name: str, listener: Listener[T]) -> Subscription[T]:
+        """Hear of every change of one object from now on; what it is now is for the listener to read."""
         watch = self._watches.get(namespace)
         if watch is None or watch.ended:
-            watch = self._watches[namespace] = _NamespaceWatch(self._api, self._clock, namespace, self._random)
-            self._tasks.start_soon(watch.run, name=f"watch of Leases in {namespace}")
+            watch = _NamespaceWatch(self._api, self._resource, self._clock, namespace, self._random)
+            self._watches[namespace] = watch
+            self._tasks.start_soon(watch.run, name=f"watch of {self._resource.plural} in {namespace}")
         return watch.subscribe(name, listener)
 
 
-class _NamespaceWatch:
-    def __init__(self, api: Api, clock: Clock, namespace: str, random: Callable[[], float]) -> None:
-        self._api, self._clock, self._namespace, self._random = api, clock, namespace, random
+class _NamespaceWatch(Generic[T]):
+    def __init__(
+        self, api: Api, resource: Resource[T], clock: Clock, namespace: str, random: Callable[[], float]
+    ) -> None:
+        self._api, self._resource, self._clock, self._random = api, resource, clock, random
+        self._namespace = namespace
         self._scope = anyio.CancelScope()
-        self._listeners: dict[str, list[Subscription]] = {}
+        self._listeners: dict[str, list[Subscription[T]]] = {}
         self._refusal: ApiError | None = None
         self.ended = False
 
-    def subscribe(self, name: str, listener: Listener) -> Subscription:
+    def subscribe(self, name: str, listener: Listener[T]) -> Subscription[T]:
         subscription = Subscription(self, name, listener)
         self._listeners.setdefault(name, []).append(subscription)
         if self._refusal is not None:
             listener.watch_refused(self._refusal)
         return subscription
 
-    def unsubscribe(self, subscription: Subscription) -> None:
+    def unsubscribe(self, subscription: Subscription[T]) -> None:
         listeners = self._listeners[subscription.name]
         listeners.remove(subscription)
         if not listeners:
@@ -112,21 +127,23 @@ class _NamespaceWatch:
 
     async def _follow(self) -> None:
         listed = False
-        async with follow(self._api, LEASES, self._namespace, clock=self._clock, random=self._random) as changes:
+        async with follow(
+            self._api, self._resource, self._namespace, clock=self._clock, random=self._random
+        ) as changes:
             async for change in changes:
                 if listed and self._refusal is not None:
                     self._allow()  # what comes after the list came from a watch; to list alone is of no use
                 listed = listed or change.type is ChangeType.SYNCED
                 self._tell(change)
 
-    def _tell(self, change: Change[Lease]) -> None:
+    def _tell(self, change: Change[T]) -> None:
         for subscription in tuple(self._listeners.get(change.name, ())):
             if subscription.closed:  # by one that was told before it
                 continue
             if change.type is ChangeType.GONE:
-                subscription.listener.lease_gone(change.resource_version)
+                subscription.listener.gone(change.resource_version)
             elif change.object is not None:
-                subscription.listener.lease_changed(change.object)
+                subscription.listener.changed(change.object, listed=change.listed)
 
     def _refuse(self, error: ApiError) -> None:
         """Without the right to watch, candidates poll; said once for the namespace."""
@@ -134,15 +151,22 @@ class _NamespaceWatch:
             return
         self._refusal = error
         log = get_logger("election")
-        log.warning("election.watch_refused", namespace=self._namespace, error=str(error), remedy="polling instead")
+        log.warning(
+            "election.watch_refused",
+            resource=self._resource.plural,
+            namespace=self._namespace,
+            error=str(error),
+            remedy="polling instead",
+        )
         for subscription in self._all():
             subscription.listener.watch_refused(error)
 
     def _allow(self) -> None:
         self._refusal = None
-        get_logger("election").info("election.watch_allowed", namespace=self._namespace)
+        log = get_logger("election")
+        log.info("election.watch_allowed", resource=self._resource.plural, namespace=self._namespace)
         for subscription in self._all():
             subscription.listener.watch_allowed()
 
-    def _all(self) -> list[Subscription]:
+    def _all(self) -> list[Subscription[T]]:
         return [subscription for group in self._listeners.values() for subscription in group]

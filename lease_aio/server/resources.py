@@ -33,6 +33,7 @@ class ResourceType:
         has_status: whether `/status` is a subresource with its own update rule.
         field_labels: field selectors beyond `metadata.name` (and `metadata.namespace`), as paths into the
             object.
+        drop_gated: drops what stands behind the feature gate CoordinatedLeaderElection, where that is off.
     """
 
     group: str
@@ -49,6 +50,7 @@ class ResourceType:
     has_status: bool = False
     field_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     name_rule: validation.NameRule = validation.subdomain
+    drop_gated: Prepare = lambda _new, _old: None
     prepare: Prepare = lambda _new, _old: None
     prepare_status: Prepare = lambda _new, _old: None
     validate: Callable[[Json, Json | None], list[Json]] = validation.nothing
@@ -167,7 +169,7 @@ LEASES = ResourceType(
     namespaced=True,
     schema=shapes.LEASE,
     create_on_update=True,
-    prepare=_drop_election_fields,
+    drop_gated=_drop_election_fields,
     validate=validation.lease,
 )
 

@@ -54,6 +54,8 @@ class Store:
         now: epoch microseconds; when the standard namespaces are created.
         resources: the resources that are served.
         history_limit: changes kept per resource for watches and exact lists.
+        coordinated: the feature gate CoordinatedLeaderElection: off, as by default in Kubernetes, the fields
+            `spec.strategy` and `spec.preferredHolder` of Leases vanish. No coordinator comes with it.
         watch_capacity: undelivered events that one watch may pile up before it loses its place.
         new_uid: gives a fresh uid.
         new_suffix: gives the five random characters of a generated name.
@@ -64,6 +66,7 @@ class Store:
         *,
         now: int,
         resources: Iterable[ResourceType] = RESOURCES,
+        coordinated: bool = False,
         history_limit: int = 20_000,
         watch_capacity: int = 20_000,
         new_uid: Callable[[], str] = _new_uid,
@@ -72,6 +75,7 @@ class Store:
         self.resources = tuple(resources)
         self._shelves = {resource: Shelf(resource, history_limit) for resource in self.resources}
         self._revision = 1
+        self._coordinated = coordinated
         self._watch_capacity = watch_capacity
         self._new_uid = new_uid
         self._new_suffix = new_suffix
@@ -415,7 +419,7 @@ class Store:
         version = meta.get("resourceVersion", "")
         self._generate_name(resource, meta)
         obj["metadata"] = metadata.for_create(meta, uid=self._new_uid(), created=format_time(now))
-        resource.prepare(obj, None)
+        self._prepare(resource, obj, None)
         self._validate_new(resource, obj)
         if version.isascii() and version.isdigit() and int(version) and not versioned:
             raise status.internal("resourceVersion should not be set on objects to be created")
@@ -425,6 +429,11 @@ class Store:
             return obj
         self._commit(resource, obj, None)
         return obj
+
+    def _prepare(self, resource: ResourceType, new: Json, old: Json | None) -> None:
+        if not self._coordinated:
+            resource.drop_gated(new, old)
+        resource.prepare(new, old)
 
     def _create_on_update(
         self, resource: ResourceType, namespace: str, name: str, new: Json, *, now: int, dry_run: bool
@@ -440,7 +449,10 @@ class Store:
         meta, old = new["metadata"], current["metadata"]
         preconditions.check_version(resource, meta, old)
         new["metadata"] = metadata.for_update(meta, old)
-        (resource.prepare_status if subresource == "status" else resource.prepare)(new, current)
+        if subresource == "status":
+            resource.prepare_status(new, current)
+        else:
+            self._prepare(resource, new, current)
         causes = validation.metadata_on_update(new["metadata"], old) + resource.validate(new, current)
         if causes:
             raise status.invalid_object(resource, old["name"], causes)

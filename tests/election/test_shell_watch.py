@@ -30,10 +30,10 @@ class Ear:
     def __init__(self) -> None:
         self.heard = []
 
-    def lease_changed(self, lease):
-        self.heard.append(lease.holder)
+    def changed(self, found, **_):
+        self.heard.append(found.holder)
 
-    def lease_gone(self, resource_version):
+    def gone(self, resource_version):
         self.heard.append(f"gone at {resource_version}")
 
     def watch_refused(self, error):
@@ -174,8 +174,8 @@ async def test_who_closes_another_while_both_are_told_silences_it_at_once():
         watches: SharedWatches = leases.engine.watches
 
         class Closes(Ear):
-            def lease_changed(self, lease):
-                super().lease_changed(lease)
+            def changed(self, found, **how):
+                super().changed(found, **how)
                 second.close()
 
         closes = Closes()

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lease_aio.election.candidate import failure_of
 from lease_aio.election.core import Election, Failure, Kind, Request
 from lease_aio.election.events import Ended, Event, Started, State, Stopping
+from lease_aio.election.failures import failure_of
 from lease_aio.errors import ApiError
 from lease_aio.model import Lease
 from lease_aio.testing.simulator.host import Call, Host, Recruit
@@ -276,7 +276,7 @@ class Candidate(Host):
         if lease is None:
             self.step(self.core.vanished("" if version is None else str(version)))
         else:
-            self.step(self.core.observed(lease, self.clock.now()))
+            self.step(self.core.observed(lease, self.clock.now(), gap=version is None))
 
     def _sees(self, lease: Lease | None, at: float) -> None:
         if lease is not None:

@@ -78,8 +78,8 @@ class ReleasesBeforeTheWorkHasStopped(Election):
 class ReleasesWhateverItReads(Election):
     """client-go since 1.34: release re-reads the version and overwrites what stands there."""
 
-    def _note(self, lease: Lease, now: float, mine: _Flight | None) -> None:
-        super()._note(lease, now, mine)
+    def _note(self, lease: Lease, now: float, mine: _Flight | None, *, gap: bool = False) -> None:
+        super()._note(lease, now, mine, gap=gap)
         if self._phase is _Phase.RELEASING:
             self._ours = lease
 
@@ -97,8 +97,8 @@ class WritesWithoutComparing(Election):
 class AdoptsItsIdentity(Election):
     """client-go: a record with one's own identity is one's own."""
 
-    def _note(self, lease: Lease, now: float, mine: _Flight | None) -> None:
-        super()._note(lease, now, mine)
+    def _note(self, lease: Lease, now: float, mine: _Flight | None, *, gap: bool = False) -> None:
+        super()._note(lease, now, mine, gap=gap)
         if self._seen is not None and self._seen.lease.holder == self._identity:
             self._ours = self._seen.lease
 
@@ -106,9 +106,9 @@ class AdoptsItsIdentity(Election):
 class CountsFromTheFirstSightOfTheHolder(Election):
     """The wait begins when a holder is first seen, and no renewal starts it anew."""
 
-    def _note(self, lease: Lease, now: float, mine: _Flight | None) -> None:
+    def _note(self, lease: Lease, now: float, mine: _Flight | None, *, gap: bool = False) -> None:
         before = self._seen
-        super()._note(lease, now, mine)
+        super()._note(lease, now, mine, gap=gap)
         if before is not None and before.lease.holder == lease.holder:
             self._seen = _Seen(lease, before.since)
 
@@ -180,8 +180,8 @@ class TriesAgainAtOnce(Election):
 class CountsTermsByTransitions(Election):
     """The token is leaseTransitions, which a deletion resets."""
 
-    def _won(self, lease: Lease, now: float) -> tuple[Event, ...]:
-        events = super()._won(lease, now)
+    def _won(self, flight: _Flight, lease: Lease, now: float) -> tuple[Event, ...]:
+        events = super()._won(flight, lease, now)
         return tuple(
             Started(term=dataclasses.replace(e.term, token=e.term.transitions + 1)) if isinstance(e, Started) else e
             for e in events

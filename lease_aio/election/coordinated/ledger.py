@@ -1,0 +1,148 @@
+"""All that a coordinator knows: the Leases, who is a candidate for each, and which of them to look at when. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lease_aio.election.appointment import preferred_holder
+from lease_aio.election.coordinated.rules import (
+    BUILT_IN,
+    CoordinatorTiming,
+    Strategy,
+    has_answered,
+    is_candidate_expired,
+)
+from lease_aio.election.coordinated.step import Step, View, look
+from lease_aio.model import Lease, LeaseCandidate
+
+AGAIN_AFTER_FAILURE_S = 1.0
+
+Key = tuple[str, str]
+"""Namespace and name of a Lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    lease: Lease
+    since: float
+
+
+class Ledger:
+    """Told by two watches; says which Lease to look at next, and what a look finds.
+
+    Attributes:
+        field_dropped: The API server drops `spec.strategy` and `spec.preferredHolder`.
+
+    Args:
+        timing: Durations.
+        strategies: How to choose, by name.
+    """
+
+    def __init__(self, timing: CoordinatorTiming, strategies: Mapping[str, Strategy] = BUILT_IN) -> None:
+        self._timing, self._strategies = timing, strategies
+        self.field_dropped = False
+        self._leases: dict[Key, _Sight] = {}
+        self._candidates: dict[Key, dict[str, LeaseCandidate]] = {}
+        self._lease_of: dict[Key, Key] = {}  # of each candidate
+        self._due: dict[Key, float] = {}
+
+    # ------------------------------------------------------------------ what the watches tell
+
+    def candidate_changed(self, candidate: LeaseCandidate, now: float) -> None:
+        """A LeaseCandidate has this state."""
+        me = (candidate.namespace, candidate.name)
+        key = (candidate.namespace, candidate.spec.lease_name)
+        if self._lease_of.get(me, key) != key:
+            self.candidate_gone(*me, now)
+        self._lease_of[me] = key
+        self._candidates.setdefault(key, {})[candidate.name] = candidate
+        if has_answered(candidate):  # else it was asked just now: the look that asked it has set its time
+            self._look_by(key, now)
+
+    def candidate_gone(self, namespace: str, name: str, now: float) -> None:
+        """A LeaseCandidate is no more."""
+        key = self._lease_of.pop((namespace, name), None)
+        if key is None:
+            return
+        del self._candidates[key][name]
+        if not self._candidates[key]:
+            del self._candidates[key]
+            self._due.pop(key, None)
+        else:
+            self._look_by(key, now)
+
+    def lease_changed(self, lease: Lease, now: float) -> None:
+        """A Lease has this state."""
+        key = (lease.namespace, lease.name)
+        known = self._leases.get(key)
+        if known is None or int(known.lease.resource_version) < int(lease.resource_version):
+            self._leases[key] = _Sight(lease, now)
+            self._look_by(key, now)
+
+    def lease_gone(self, namespace: str, name: str, now: float) -> None:
+        """A Lease is no more."""
+        if self._leases.pop((namespace, name), None) is not None:
+            self._look_by((namespace, name), now)
+
+    def _look_by(self, key: Key, at: float) -> None:
+        if key in self._candidates:
+            self._due[key] = min(at, self._due.get(key, math.inf))
+
+    # ------------------------------------------------------------------ looks
+
+    @property
+    def due(self) -> float:
+        """When something is to be looked at."""
+        return min(self._due.values(), default=math.inf)
+
+    def next(self, now: float) -> Key | None:
+        """Which Lease to look at now, if one is due."""
+        key = min(self._due, key=lambda each: self._due[each], default=None)
+        return key if key is not None and self._due[key] <= now else None
+
+    def look(self, key: Key, now: float, wall_us: int) -> Step:
+        """Look at one Lease, and note when to do so again."""
+        self._due.pop(key, None)
+        sight, candidates = self._leases.get(key), self._candidates.get(key, {})
+        step = look(
+            View(
+                name=key[1],
+                namespace=key[0],
+                lease=sight.lease if sight is not None else None,
+                candidates=sorted(candidates.values(), key=lambda each: each.name),
+                wall_us=wall_us,
+                silent_s=now - sight.since if sight is not None else None,
+                timing=self._timing,
+                strategies=self._strategies,
+                field_dropped=self.field_dropped,
+            )
+        )
+        if step.problem and step.look_again_s is None:  # kube-apiserver waits for something to happen; it may not
+            step = replace(step, look_again_s=self._timing.look_again_s)
+        if step.look_again_s is not None:
+            self._look_by(key, now + step.look_again_s)
+        return step
+
+    def wrote(self, step: Step, stored: Lease, now: float) -> None:
+        """The Lease was stored like this."""
+        assert step.lease is not None
+        if step.lease.spec.strategy and not stored.spec.strategy:
+            self.field_dropped = True
+        self.lease_changed(stored, now)
+        if preferred_holder(step.lease) != preferred_holder(stored):
+            self._look_by((stored.namespace, stored.name), now)
+
+    def failed(self, key: Key, now: float) -> None:
+        """A write failed; the watch may show why."""
+        self._look_by(key, now + AGAIN_AFTER_FAILURE_S)
+
+    def expired(self, wall_us: int) -> list[LeaseCandidate]:
+        """The candidates that have given no sign of life for too long to be any."""
+        return [
+            each
+            for candidates in self._candidates.values()
+            for each in candidates.values()
+            if is_candidate_expired(each, wall_us, self._timing)
+        ]
