@@ -78,6 +78,7 @@ class ApiError(LeaseAioError):
         server_message: The server's own words, or the transport's.
         retry_after_s: Seconds that the server asked to wait, if it did.
         outcome_unknown: A write was sent and no answer tells whether it was done.
+        sent: The request may have reached the server; false where there was not even a connection.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class ApiError(LeaseAioError):
         reason: str = "",
         retry_after_s: float | None = None,
         outcome_unknown: bool = False,
+        sent: bool = True,
     ) -> None:
         self.call = call
         self.status = status
@@ -96,6 +98,7 @@ class ApiError(LeaseAioError):
         self.server_message = server_message
         self.retry_after_s = retry_after_s
         self.outcome_unknown = outcome_unknown
+        self.sent = sent
         super().__init__(self._text())
 
     def _text(self) -> str:

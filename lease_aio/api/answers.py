@@ -170,6 +170,7 @@ def error_from_transport(call: Call, error: TransportError, origin: str) -> ApiE
         call,
         f"{origin}: {error.fault.value} ({error.detail}); {_REMEDY[error.fault]}",
         outcome_unknown=error.sent and call.verb in WRITES,
+        sent=error.sent,
     )
 
 

@@ -180,6 +180,7 @@ class Beat:
             due=self._due_in_trouble(step.due, now) if self._group.troubles else step.due,
             renewed=step.renewed,
             failed=step.failed,
+            sent=error is None or error.sent,
             # Until it is renewed a lease keeps its deadline, so those that have waited longest go first.
             deadline=now + self.renewer.rules.lease_duration_s if step.renewed else self.renewal.deadline,
             retry_after_s=None if error is None else error.retry_after_s,
@@ -200,8 +201,14 @@ class Beat:
         return now
 
     def _renewal(self, due: float) -> Renewal:
-        deadline = due + self.renewer.rules.lease_duration_s
-        return Renewal(self.attempt, priority=Priority.BEAT, due=due, deadline=deadline)
+        rules = self.renewer.rules
+        return Renewal(
+            self.attempt,
+            priority=Priority.BEAT,
+            due=due,
+            deadline=due + rules.lease_duration_s,
+            period_s=rules.renew_interval_s,
+        )
 
     @property
     def _timeout_s(self) -> float:

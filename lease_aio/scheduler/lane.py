@@ -8,10 +8,8 @@ live.
 import heapq
 import math
 
+from lease_aio.scheduler.pace import SLOTS_PER_S, Pace
 from lease_aio.scheduler.renewal import Renewal, State
-
-SLOTS_PER_S = 128
-"""A power of two, so that rounding up is exact, and a beat is never woken an instant early."""
 
 _FAR_S = 2.0**40  # beyond any clock: no need to round such a time up
 _SWEEP_ABOVE = 64  # fewer stale places are not worth a sweep
@@ -143,13 +141,14 @@ class Lane:
         slotted: Whether they share wake-ups.
     """
 
-    __slots__ = ("agenda", "backlog", "in_flight", "room", "slotted")
+    __slots__ = ("agenda", "backlog", "in_flight", "pace", "room", "slotted")
 
     def __init__(self, *, room: int, slotted: bool) -> None:
         self.room = room
         self.slotted = slotted
         self.agenda = Agenda(slotted=slotted)
         self.backlog = Backlog()
+        self.pace = Pace()
         self.in_flight: set[Renewal] = set()
 
     def has_room(self) -> bool:
@@ -164,17 +163,23 @@ class Lane:
     def start(self) -> Renewal:
         """Put the one whose turn it is in flight."""
         renewal = self.backlog.pop()
+        self.pace.spend()
         renewal.state = State.IN_FLIGHT
         self.in_flight.add(renewal)
         return renewal
 
+    def put(self, renewal: Renewal) -> None:
+        """Take in one that was not in before; it waits."""
+        self.pace.joined(renewal)
+        self.agenda.push(renewal)
+
     def discard(self, renewal: Renewal) -> None:
-        """Take out one that waits or is due; it is idle then."""
+        """Let one that waits or is due do neither; it is idle then."""
         (self.agenda if renewal.state is State.WAITING else self.backlog).discard(renewal)
 
     def clear(self) -> None:
         """Take out all; they are idle then."""
         for renewal in (*self.agenda.renewals(), *self.backlog.renewals(), *self.in_flight):
             renewal.state = State.IDLE
-        self.agenda, self.backlog = Agenda(slotted=self.slotted), Backlog()
+        self.agenda, self.backlog, self.pace = Agenda(slotted=self.slotted), Backlog(), Pace()
         self.in_flight.clear()

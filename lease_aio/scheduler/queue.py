@@ -15,6 +15,7 @@ class RenewalQueue:
       free of beats, so no number of heartbeats delays an election. Elections may use all, and may so starve beats.
     - After a `Retry-After` nothing starts until it has passed, but for one kind: an election whose deadline would pass
       within it. A rest for the server is not worth a leader; such an election asks again in its own retry rhythm.
+    - Beats that are behind, after an outage or a hold, catch up at a bounded rate, see `Pace`; elections at once.
     - Nothing starts early. An election is woken when it is due; a beat up to 1/128 s later, with its neighbours.
 
     Args:
@@ -70,13 +71,16 @@ class RenewalQueue:
                 f"a renewal that is {renewal.state.name} cannot be added: add it once, and after its removal drain it"
             )
         renewal.last_success = None
-        self._lane(renewal.priority).agenda.push(renewal)
+        renewal.retries = False
+        self._lane(renewal.priority).put(renewal)
 
     def remove(self, renewal: Renewal) -> bool:
         """Take it out; False if it was not in. An attempt that runs goes on to its end, and its verdict is dropped."""
         match renewal.state:
             case State.WAITING | State.DUE:
-                self._lane(renewal.priority).discard(renewal)
+                lane = self._lane(renewal.priority)
+                lane.discard(renewal)
+                lane.pace.left(renewal)
             case State.IN_FLIGHT:
                 renewal.state = State.LEAVING
             case State.IDLE | State.LEAVING:
@@ -117,6 +121,7 @@ class RenewalQueue:
             lane.promote(now)
             while len(taken) < room and lane.has_room() and self._may_start(lane, now):
                 taken.append(lane.start())
+            lane.pace.settle(now)
         self._running += len(taken)
         return taken
 
@@ -136,9 +141,13 @@ class RenewalQueue:
         asked_deadline, renewal.asked_deadline = renewal.asked_deadline, math.inf
         if verdict.retry_after_s is not None:
             self._held_until = max(self._held_until, now + min(self._longest_hold_s, verdict.retry_after_s))
+        if not verdict.sent:
+            lane.pace.refund()
         if verdict.renewed:
             renewal.last_success = now
+        renewal.retries = verdict.failed or (renewal.retries and not verdict.renewed)
         if verdict.due is None or removed:
+            lane.pace.left(renewal)
             return
         check_times(verdict.due, verdict.deadline)
         renewal.due = min(verdict.due, asked_due)
@@ -165,7 +174,7 @@ class RenewalQueue:
             return math.inf
         wake = max(lane.agenda.wake(), not_before)
         if lane.backlog.live:
-            return min(wake, now if self._may_start(lane, now) else self._held_until)
+            return min(wake, now if self._may_start(lane, now) else max(self._held_until, lane.pace.next_start(now)))
         return wake
 
     def _may_start(self, lane: Lane, now: float) -> bool:
@@ -174,7 +183,7 @@ class RenewalQueue:
         if first is None:
             return False
         if now >= self._held_until:
-            return True
+            return first.priority is Priority.ELECTION or lane.pace.lets_start(first, now)
         return first.priority is Priority.ELECTION and first.deadline <= self._held_until
 
     def _lane(self, priority: Priority) -> Lane:

@@ -28,6 +28,7 @@ class Verdict(
             until the renewal is changed, None means never again: it leaves the scheduler.
         renewed: Whether the attempt did renew. Counts as a success, and closes the gap since the one before.
         failed: Whether the server, or the way to it, said no. An attempt may do neither: it read, or it waits.
+        sent: Whether the server was asked. What never reached it costs nothing of what paces those that are behind.
         deadline: When the next attempt will be too late, absolute. Orders those that are due; none is dropped.
         retry_after_s: The server is overloaded and asked for so much rest. It is granted once, for all renewals.
     """
@@ -35,6 +36,7 @@ class Verdict(
     due: float | None
     renewed: bool
     failed: bool = False
+    sent: bool = True
     deadline: float = math.inf
     retry_after_s: float | None = None
 
@@ -63,13 +65,20 @@ class Renewal:
         priority: Its class, for good.
         due: When to try first, absolute, on the scheduler's clock.
         deadline: When that attempt will be too late.
+        period_s: How often it is renewed, if that is known, in seconds. Those whose periods are known are paced while
+            they are behind, see `Pace`.
+
+    Raises:
+        ConfigurationError: a time is not a number, or the period not a positive one.
 
     Attributes:
         attempt: As given.
         priority: As given.
         due: When it is tried next; while an attempt runs, when that was due.
         deadline: Of that attempt.
+        period_s: As given.
         last_success: When an attempt last renewed, since it was added; None before.
+        retries: Its last attempt failed, or those since one that failed have not renewed yet.
         state: Where it stands.
         asked_due: What `change` asked for while an attempt runs, else infinity.
         asked_deadline: Likewise.
@@ -86,7 +95,9 @@ class Renewal:
         "deadline",
         "due",
         "last_success",
+        "period_s",
         "priority",
+        "retries",
         "state",
         "ticket",
         "wake",
@@ -99,13 +110,18 @@ class Renewal:
         priority: Priority,
         due: float,
         deadline: float = math.inf,
+        period_s: float | None = None,
     ) -> None:
         check_times(due, deadline)
+        if period_s is not None and not 0 < period_s < math.inf:
+            raise ConfigurationError(f"period_s={period_s!r} must be a positive number of seconds, or None")
         self.attempt = attempt
         self.priority = priority
         self.due = due
         self.deadline = deadline
+        self.period_s = period_s
         self.last_success: float | None = None
+        self.retries = False
         self.state = State.IDLE
         self.asked_due = math.inf
         self.asked_deadline = math.inf

@@ -196,7 +196,8 @@ def test_every_fault_of_the_way_names_the_server_and_a_remedy(fault: Fault) -> N
 
 
 def test_a_write_that_never_left_was_not_done() -> None:
-    assert not error_from_transport(call(), TransportError(Fault.REFUSED, "x", sent=False), ORIGIN).outcome_unknown
+    error = error_from_transport(call(), TransportError(Fault.REFUSED, "x", sent=False), ORIGIN)
+    assert (error.outcome_unknown, error.sent) == (False, False)
 
 
 def test_missing_credentials_are_a_refusal() -> None:
