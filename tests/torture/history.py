@@ -22,15 +22,18 @@ import anyio
 from lease_aio.testing.envtest import ControlPlane
 
 _RETRY_S = 0.1
-_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "RequestResponse", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
-        {"level": "Metadata"},
-    ],
-}
+
+
+def _policy(level: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": level, "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
+            {"level": "Metadata"},
+        ],
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +149,9 @@ class Request:
         verb: get, list, watch, create, update.
         path: Of what.
         source: The address it came from.
+        agent: The program that it came from, as that says.
+        name: Of the one object that it was about; empty if there was none.
+        code: The HTTP status of the answer.
         version: The resourceVersion that it stored; 0 if none.
         lease: The Lease that it wrote; empty if none.
         holder: What it wrote there.
@@ -157,6 +163,9 @@ class Request:
     verb: str
     path: str
     source: str
+    agent: str
+    name: str
+    code: int
     version: int
     lease: str
     holder: str
@@ -170,11 +179,12 @@ class Audit:
 
     Args:
         folder: For the policy and the log.
+        level: How much is kept of requests for Leases; less than RequestResponse costs less, and leaves `lease` empty.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, level: str = "RequestResponse") -> None:
         self._policy, self._log = folder / "audit-policy.json", folder / "audit.log"
-        self._policy.write_text(json.dumps(_POLICY))
+        self._policy.write_text(json.dumps(_policy(level)))
 
     @property
     def flags(self) -> Sequence[str]:
@@ -199,6 +209,9 @@ def _request(event: Mapping[str, Any]) -> Request:
         verb=event["verb"],
         path=event["requestURI"],
         source=(event.get("sourceIPs") or [""])[0],
+        agent=event.get("userAgent", ""),
+        name=(event.get("objectRef") or {}).get("name", ""),
+        code=(event.get("responseStatus") or {}).get("code", 0),
         version=int(meta["resourceVersion"]) if wrote else 0,
         lease=meta["name"] if wrote else "",
         holder=spec.get("holderIdentity") or "",
