@@ -32,7 +32,7 @@ from lease_aio.election import (
 )
 from lease_aio.election.coordinated import BUILT_IN, CandidateInfo, CoordinatorTiming, Strategy
 from lease_aio.errors import ApiError, ConfigurationError
-from lease_aio.heartbeat import Fleet, Heartbeat, NodeGroup, NodeProfile, Owner
+from lease_aio.heartbeat import Fleet, Heartbeat, Monitor, MonitorSettings, NodeGroup, NodeProfile, Owner
 from lease_aio.heartbeat.scenario import Played, PlayEvent, Scenario, play
 from lease_aio.identity import (
     ApiServerIdentity,
@@ -415,6 +415,13 @@ class LeaseClient:
     ) -> Played:
         """Play a scenario on a running fleet of this client's, to its end. See `lease_aio.heartbeat.scenario.play`."""
         return await play(scenario, fleet, api=self.api, clock=self._clock, on_event=on_event)
+
+    def monitor(self, settings: MonitorSettings | None = None) -> Monitor:
+        """Judge the availability of all nodes as the control plane does: `async with` it, then `async for verdict in`.
+
+        See `Monitor` for what it tells, and `MonitorSettings` for what it judges by.
+        """
+        return Monitor(self.api, self._clock, self.engine.tasks, settings=settings, random=self._random)
 
     def apiserver_identity(
         self,

@@ -1,6 +1,25 @@
-"""Node heartbeats through Leases: a kubelet's renewal rules, one node's heartbeat, and fleets of simulated nodes."""
+"""Node heartbeats through Leases: a kubelet's rules, one node's heartbeat, fleets of simulated nodes, and a monitor."""
 
 from lease_aio.heartbeat.fleet import Fleet
+from lease_aio.heartbeat.monitor import (
+    Availability,
+    DisruptionVerdict,
+    Finding,
+    Mode,
+    Monitor,
+    MonitorReport,
+    MonitorSettings,
+    NodeVerdict,
+    NodeView,
+    Sight,
+    SightVerdict,
+    TaintVerdict,
+    Verdict,
+    Zone,
+    ZoneState,
+    ZoneVerdict,
+    ZoneView,
+)
 from lease_aio.heartbeat.profile import NodeGroup, NodeProfile
 from lease_aio.heartbeat.rules import Owner, RenewalRules
 from lease_aio.heartbeat.selection import Selection, SimNode
@@ -9,14 +28,31 @@ from lease_aio.heartbeat.states import NodeState
 from lease_aio.heartbeat.tally import FleetReport
 
 __all__ = [
+    "Availability",
+    "DisruptionVerdict",
+    "Finding",
     "Fleet",
     "FleetReport",
     "Heartbeat",
+    "Mode",
+    "Monitor",
+    "MonitorReport",
+    "MonitorSettings",
     "NodeGroup",
     "NodeProfile",
     "NodeState",
+    "NodeVerdict",
+    "NodeView",
     "Owner",
     "RenewalRules",
     "Selection",
+    "Sight",
+    "SightVerdict",
     "SimNode",
+    "TaintVerdict",
+    "Verdict",
+    "Zone",
+    "ZoneState",
+    "ZoneVerdict",
+    "ZoneView",
 ]

@@ -6,7 +6,9 @@ The rules are pure and whole in `judge`; `Monitor` feeds them from watches.
 from lease_aio.heartbeat.monitor.conditions import unknown_conditions
 from lease_aio.heartbeat.monitor.judge import Examination, Judge
 from lease_aio.heartbeat.monitor.outlook import Cause
+from lease_aio.heartbeat.monitor.report import MonitorReport
 from lease_aio.heartbeat.monitor.settings import Mode, MonitorSettings
+from lease_aio.heartbeat.monitor.shell import Monitor
 from lease_aio.heartbeat.monitor.verdicts import (
     NOT_READY,
     UNREACHABLE,
@@ -24,6 +26,7 @@ from lease_aio.heartbeat.monitor.verdicts import (
     ZoneState,
     ZoneVerdict,
 )
+from lease_aio.heartbeat.monitor.views import NodesView, NodeView
 from lease_aio.heartbeat.monitor.zones import ZoneView
 
 __all__ = [
@@ -37,8 +40,12 @@ __all__ = [
     "Finding",
     "Judge",
     "Mode",
+    "Monitor",
+    "MonitorReport",
     "MonitorSettings",
     "NodeVerdict",
+    "NodeView",
+    "NodesView",
     "Reason",
     "Sight",
     "SightVerdict",

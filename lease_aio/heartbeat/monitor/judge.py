@@ -13,6 +13,7 @@ import heapq
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from lease_aio.heartbeat.monitor.facts import BY_LEASE_ALONE, LeaseFacts, NodeFacts, facts_of_lease, facts_of_node
 from lease_aio.heartbeat.monitor.memory import Memory, renew_plain
@@ -89,6 +90,11 @@ class Judge:
         return self._nodes
 
     @property
+    def lease_names(self) -> list[str]:
+        """Of all Leases as last told."""
+        return [*self._strays, *(memory.name for memory in self._nodes.values() if memory.observed is not None)]
+
+    @property
     def zones(self) -> tuple[ZoneView, ...]:
         """All zones, with their states as of the last pass."""
         return self._zones.views()
@@ -134,6 +140,7 @@ class Judge:
         name, facts = lease.name, facts_of_lease(lease)
         self._leases_version = max(self._leases_version, facts.version)
         self._heard_at = now
+        self._regain(Cause.UNREACHABLE, now)
         memory = self._nodes.get(name)
         if memory is None:
             self._strays[name] = facts
@@ -175,15 +182,18 @@ class Judge:
         return self._told()
 
     def doubtful(self, now: float) -> tuple[str, ...]:
-        """Leases to ask the server for, because nobody's renewal has been told for longer than is usual.
+        """Leases to ask the server for, because it did not answer, or nobody's renewal was told for long.
 
-        A few suffice: of the nodes that live, each has renewed since.
+        A few suffice for a quiet watch: of the nodes that live, each has renewed since.
         """
-        if now - self._heard_at <= _QUIET_INTERVALS * self.settings.renew_interval_s:
+        unanswered = self._outlook.stands(Cause.UNREACHABLE)
+        quiet = now - self._heard_at > _QUIET_INTERVALS * self.settings.renew_interval_s
+        if not (unanswered or quiet):
             return ()
         alive = (one for one in self._nodes.values() if one.deadline < math.inf and one.observed is not None)
         likeliest = heapq.nlargest(_ASKED_WHEN_QUIET, alive, key=lambda memory: memory.probe)
-        return tuple(memory.name for memory in likeliest)
+        anybody = islice(self._nodes, 1) if unanswered else ()
+        return tuple(memory.name for memory in likeliest) or tuple(anybody)
 
     def compare(self, name: str, live: Lease | None, *, now: float) -> list[Verdict]:
         """What the server has in answer to a doubt: a newer Lease than was told makes blind until it is told."""
@@ -388,6 +398,8 @@ class Judge:
         return False
 
     def _regain(self, cause: Cause, now: float) -> None:
+        if not self._outlook.stands(cause):
+            return
         verdict = self._outlook.regain(cause, now)
         self._say(verdict)
         if verdict is not None and self._careful:
