@@ -15,7 +15,8 @@ Unknown members are ignored, so older programs read newer documents of the same 
       "parameters": {"name": "fleet", "lease_duration_s": 40, "renew_interval_s": 10, "jitter": 0.04, …},
       "timeline": {
         "slot_s": 1.0, "length_s": 90.2,
-        "slots": [{"number": 0, "renewals": 44, "errors": {}, "states": {…}, "lateness": {…}, "gap": {…}}, …],
+        "slots": [{"number": 0, "renewals": 44, "errors": {}, "states": {…}, "verdicts": {},
+                   "lateness": {…}, "gap": {…}}, …],
         "marks": [{"at_s": 60.0, "text": "silence 50 nodes", "kind": "scenario"}, …], "marks_left_out": 0,
         "verdicts": [{"at_s": 105.1, "node": "node-7", "verdict": "unknown", "since_renewal_s": 44.9}, …],
         "verdicts_left_out": 0, "verdict_counts": {"unknown": 50}, "detection": {"unknown": {…}}
@@ -61,6 +62,7 @@ class SlotDocument(msgspec.Struct, kw_only=True):
     renewals: int
     errors: dict[str, int]
     states: dict[str, int]
+    verdicts: dict[str, int]
     lateness: HistogramDocument
     gap: HistogramDocument
 
@@ -171,6 +173,7 @@ def _slot(slot: Slot) -> SlotDocument:
         renewals=slot.renewals,
         errors=dict(slot.errors),
         states=dict(slot.states),
+        verdicts=dict(slot.verdicts),
         lateness=_histogram(slot.lateness.snapshot()),
         gap=_histogram(slot.gap.snapshot()),
     )
@@ -230,6 +233,7 @@ def _read_slot(document: SlotDocument) -> Slot:
         renewals=document.renewals,
         errors=document.errors,
         states=document.states,
+        verdicts=document.verdicts,
         lateness=SparseHistogram.from_snapshot(_read_histogram(document.lateness)),
         gap=SparseHistogram.from_snapshot(_read_histogram(document.gap)),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from lease_aio.scheduler import HistogramSnapshot, SparseHistogram
 
@@ -54,6 +54,7 @@ class Slot:
         lateness: Starts of passes, less their due times.
         gap: Times between the ends of two successive renewals of a node, counted where they end.
         states: How many nodes were in each state, last seen within the slot; empty if that was not looked at.
+        verdicts: What the control plane wrote on Nodes, by word.
     """
 
     number: int
@@ -62,11 +63,13 @@ class Slot:
     lateness: SparseHistogram = NO_VALUES
     gap: SparseHistogram = NO_VALUES
     states: Mapping[str, int] = field(default_factory=dict[str, int])
+    verdicts: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def holds_any(self) -> bool:
         """Whether anything happened in it."""
-        return bool(self.renewals or self.errors or self.states or self.lateness.count or self.gap.count)
+        counts = self.renewals or self.lateness.count or self.gap.count
+        return bool(counts or self.errors or self.states or self.verdicts)
 
     def merged(self, later: Slot) -> Slot:
         """Both as one, at this one's place."""
@@ -77,6 +80,7 @@ class Slot:
             lateness=self.lateness.merged(later.lateness),
             gap=self.gap.merged(later.gap),
             states=later.states or self.states,
+            verdicts=Counter(self.verdicts) + Counter(later.verdicts),
         )
 
 
@@ -105,3 +109,15 @@ class TimelineSnapshot:
     verdicts_left_out: int = 0
     verdict_counts: Mapping[str, int] = field(default_factory=dict[str, int])
     detection: Mapping[str, HistogramSnapshot] = field(default_factory=dict[str, HistogramSnapshot])
+
+
+def halved(slots: Iterable[Slot]) -> list[Slot]:
+    """Slots of double length."""
+    longer: list[Slot] = []
+    for slot in slots:
+        moved = replace(slot, number=slot.number // 2)
+        if longer and longer[-1].number == moved.number:
+            longer[-1] = longer[-1].merged(moved)
+        else:
+            longer.append(moved)
+    return longer

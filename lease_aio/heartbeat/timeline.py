@@ -14,11 +14,10 @@ import enum
 from array import array
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Generic, TypeVar
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.history import NO_VALUES, Mark, NodeVerdict, Slot, TimelineSnapshot
+from lease_aio.heartbeat.history import NO_VALUES, Mark, NodeVerdict, Slot, TimelineSnapshot, halved
 from lease_aio.scheduler import SparseHistogram
 
 _COUNT_AT = 4096  # values: enough for a batch to be cheap, too few to hold an event loop up
@@ -57,6 +56,7 @@ class Timeline:
         "_states",
         "_verdict_counts",
         "_verdicts",
+        "_verdicts_now",
     )
 
     def __init__(self, started: float, every_s: float = 1.0, most: int = 1200) -> None:
@@ -112,9 +112,12 @@ class Timeline:
 
     def verdict(self, now: float, node: str, verdict: str, since_renewal_s: float | None = None) -> None:
         """Note what the control plane wrote on a Node, and how long after the node's last renewal."""
+        if now >= self._ends:
+            self._turn(now)
         at_s = self._since_start(now)
         self._verdicts.add(NodeVerdict(at_s=at_s, node=node, verdict=verdict, since_renewal_s=since_renewal_s))
         self._verdict_counts[verdict] += 1
+        self._verdicts_now[verdict] += 1
         if since_renewal_s is not None:
             self._detection.setdefault(verdict, _Values()).add(since_renewal_s)
 
@@ -152,7 +155,7 @@ class Timeline:
         if (current := self._current()).holds_any:
             self._slots.append(current)
         while number >= self._most:
-            self._slots, self._slot_s = _halved(self._slots), self._slot_s * 2
+            self._slots, self._slot_s = halved(self._slots), self._slot_s * 2
             number //= 2
         self._open(number)
 
@@ -166,6 +169,7 @@ class Timeline:
         self._errors: Counter[str] = Counter()
         self._lateness, self._gap = _Values(), _Values()
         self._states = dict[str, int]()
+        self._verdicts_now: Counter[str] = Counter()
 
     def _current(self) -> Slot:
         return self._before.merged(
@@ -176,6 +180,7 @@ class Timeline:
                 lateness=self._lateness.counted(),
                 gap=self._gap.counted(),
                 states=self._states,
+                verdicts=dict(self._verdicts_now),
             )
         )
 
@@ -223,15 +228,3 @@ class _Ends(Generic[Row]):
 
     def latest(self) -> tuple[Row, ...]:
         return self.rows()[-_ROWS:]
-
-
-def _halved(slots: list[Slot]) -> list[Slot]:
-    """Slots of double length."""
-    longer: list[Slot] = []
-    for slot in slots:
-        moved = replace(slot, number=slot.number // 2)
-        if longer and longer[-1].number == moved.number:
-            longer[-1] = longer[-1].merged(moved)
-        else:
-            longer.append(moved)
-    return longer

@@ -27,6 +27,7 @@ EVENTS = st.lists(
     st.tuples(SECONDS, st.just("renewed"), DURATIONS, DURATIONS)
     | st.tuples(SECONDS, st.just("late"), st.floats(1e-6, 1e6))
     | st.tuples(SECONDS, st.just("failed"), st.sampled_from(["conflict", "throttled"]))
+    | st.tuples(SECONDS, st.just("verdict"), st.just("node-1"), st.sampled_from(["unknown", "ready"]), DURATIONS)
     | st.tuples(SECONDS, st.just("sample"), st.dictionaries(st.sampled_from(Colour), st.integers(0, 9), min_size=1)),
     max_size=60,
 ).map(lambda events: sorted(events, key=lambda event: event[0]))
@@ -45,6 +46,7 @@ def plain(slot: Slot):
         slot.renewals,
         dict(slot.errors),
         slot.states,
+        dict(slot.verdicts),
         *(sized(each) for each in (slot.lateness, slot.gap)),
     )
 
@@ -77,6 +79,8 @@ def test_merging_neighbours_loses_nothing(events, most: int):
     assert sum(slot.renewals for slot in merged.slots) == sum(event[1] == "renewed" for event in events)
     kinds = Counter(event[2] for event in events if event[1] == "failed")
     assert sum((Counter(slot.errors) for slot in merged.slots), Counter()) == kinds
+    words = Counter(event[3] for event in events if event[1] == "verdict")
+    assert sum((Counter(slot.verdicts) for slot in merged.slots), Counter()) == words == merged.verdict_counts
     for name in ("lateness", "gap"):
         totals = [SparseHistogram.of(()), SparseHistogram.of(())]
         for place, snapshot in enumerate((merged, whole)):
