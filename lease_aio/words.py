@@ -17,3 +17,13 @@ def span(seconds: float) -> str:
 def rate(per_s: float) -> str:
     """A rate with as many digits as it needs: `0.5`, `9.9`, `371`."""
     return f"{per_s:.1f}" if per_s < 9.95 else f"{per_s:.0f}"
+
+
+def length(seconds: float) -> str:
+    """How long something ran, in whole seconds: `0 s`, `180 s`, `12 min 30 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole <= 300:
+        return f"{whole} s"
+    unit, word, smaller, smaller_word = (60, "min", 1, "s") if whole < 3600 else (3600, "h", 60, "min")
+    rest = whole % unit // smaller
+    return f"{whole // unit} {word}" + (f" {rest} {smaller_word}" if rest else "")

@@ -102,7 +102,7 @@ class ReportDocument(msgspec.Struct, kw_only=True):
 
 def to_document(report: FleetReport) -> dict[str, Any]:
     """The report as plain values for any JSON encoder."""
-    return cast("dict[str, Any]", msgspec.to_builtins(_report(report)))
+    return cast("dict[str, Any]", msgspec.json.decode(to_json(report)))  # to_builtins would leave tuples
 
 
 def to_json(report: FleetReport) -> bytes:

@@ -53,7 +53,8 @@ class Slot:
         errors: Failed requests, by kind.
         lateness: Starts of passes, less their due times.
         gap: Times between the ends of two successive renewals of a node, counted where they end.
-        states: How many nodes were in each state, last seen within the slot; empty if that was not looked at.
+        states: How many nodes were in each state; of several looks the one with the smallest part of fresh nodes, so
+            that no trouble is lost where slots are long. Empty if nobody looked.
         verdicts: What the control plane wrote on Nodes, by word.
     """
 
@@ -79,7 +80,7 @@ class Slot:
             errors=Counter(self.errors) + Counter(later.errors),
             lateness=self.lateness.merged(later.lateness),
             gap=self.gap.merged(later.gap),
-            states=later.states or self.states,
+            states=worse(self.states, later.states),
             verdicts=Counter(self.verdicts) + Counter(later.verdicts),
         )
 
@@ -109,6 +110,17 @@ class TimelineSnapshot:
     verdicts_left_out: int = 0
     verdict_counts: Mapping[str, int] = field(default_factory=dict[str, int])
     detection: Mapping[str, HistogramSnapshot] = field(default_factory=dict[str, HistogramSnapshot])
+
+
+def worse(states: Mapping[str, int], later: Mapping[str, int]) -> Mapping[str, int]:
+    """Those with the smaller part of fresh nodes; of equal ones the later."""
+    if not states or not later:
+        return states or later
+    return states if _fresh(states) < _fresh(later) else later
+
+
+def _fresh(states: Mapping[str, int]) -> float:
+    return states.get("fresh", 0) / (sum(states.values()) or 1)
 
 
 def halved(slots: Iterable[Slot]) -> list[Slot]:

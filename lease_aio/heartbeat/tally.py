@@ -127,6 +127,16 @@ class FleetReport:
             "states": dict(self.states),
         }
 
+    def to_html(self, *, title: str = "", grace_s: float = 50.0) -> str:
+        """One page with plots, which opens from disk: see `lease_aio.heartbeat.report.report_page`.
+
+        Raises:
+            ConfigurationError: plotly, the extra `report`, is not installed.
+        """
+        from lease_aio.heartbeat.report import report_page  # noqa: PLC0415 - it reads reports, and few make a page
+
+        return report_page(self, title=title, grace_s=grace_s)
+
 
 class Rate:
     """How often something happens, as a mean over the last ten whole seconds."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.history import NO_VALUES, Mark, NodeVerdict, Slot, TimelineSnapshot, halved
+from lease_aio.heartbeat.history import NO_VALUES, Mark, NodeVerdict, Slot, TimelineSnapshot, halved, worse
 from lease_aio.scheduler import SparseHistogram
 
 _COUNT_AT = 4096  # values: enough for a batch to be cheap, too few to hold an event loop up
@@ -58,6 +58,7 @@ class Timeline:
         "_verdicts",
         "_verdicts_now",
     )
+    _states: Mapping[str, int]
 
     def __init__(self, started: float, every_s: float = 1.0, most: int = 1200) -> None:
         if not every_s > 0:
@@ -104,7 +105,7 @@ class Timeline:
         if now >= self._ends:
             self._turn(now)
         if states:
-            self._states = {str(state.value): count for state, count in states.items()}
+            self._states = worse(self._states, {str(state.value): count for state, count in states.items()})
 
     def mark(self, now: float, text: str, kind: str = "scenario") -> None:
         """Note that something was done to the fleet."""
@@ -168,7 +169,7 @@ class Timeline:
         self._renewals = 0
         self._errors: Counter[str] = Counter()
         self._lateness, self._gap = _Values(), _Values()
-        self._states = dict[str, int]()
+        self._states = {}
         self._verdicts_now: Counter[str] = Counter()
 
     def _current(self) -> Slot:

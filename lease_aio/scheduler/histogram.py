@@ -60,6 +60,10 @@ class HistogramSnapshot:
                 return max(self.min_s, min(self.max_s, _middle(upper_s)))
         return self.max_s
 
+    def ranges(self) -> list[tuple[float, float, int]]:
+        """Lower bound, upper bound and number of values of each bucket that holds any, ascending."""
+        return [(_lower_bound(upper_s), upper_s, count) for upper_s, count in self.buckets]
+
     def to_dict(self) -> dict[str, float]:
         """The numbers that people look at, flat, for logs and JSON; in seconds, but for `count`."""
         return {
@@ -134,10 +138,17 @@ def upper_bound(index: int) -> float:
     return math.ldexp(0.5 + step / (2 * _SUB_BUCKETS), _LOWEST_EXPONENT + octave)
 
 
+def _lower_bound(upper_s: float) -> float:
+    """Where the bucket begins that ends there."""
+    if upper_s <= _LOWEST_S or upper_s == math.inf:
+        return 0.0 if upper_s <= _LOWEST_S else _HIGHEST_S
+    mantissa, exponent = math.frexp(upper_s)
+    octave = exponent - 1 if mantissa == 0.5 else exponent  # a bucket that ends at an octave's end belongs to it
+    return upper_s - math.ldexp(0.5 / _SUB_BUCKETS, octave)
+
+
 def _middle(upper_s: float) -> float:
     """The middle of the bucket that ends there; the ends of the range stand for what is beyond them."""
     if upper_s <= _LOWEST_S or upper_s == math.inf:
         return upper_s
-    mantissa, exponent = math.frexp(upper_s)
-    octave = exponent - 1 if mantissa == 0.5 else exponent  # a bucket that ends at an octave's end belongs to it
-    return upper_s - math.ldexp(0.5 / (2 * _SUB_BUCKETS), octave)
+    return (_lower_bound(upper_s) + upper_s) / 2

@@ -59,9 +59,9 @@ class Run:
         if second == SILENT_TO_S:
             self.timeline.mark(now, f"revive {self.silent} nodes")
         for node in range(self.silent):
-            if second == SILENT_FROM_S + 45 + node // 4 * 5:
+            if second == SILENT_FROM_S + 45 + node % 3 * 5:
                 self.timeline.verdict(now, f"node-{node}", "unknown", now - self.last[node])
-            if second == SILENT_TO_S + 5 + node // 4 * 5:
+            if second == SILENT_TO_S + 5 + node % 3 * 5:
                 self.timeline.verdict(now, f"node-{node}", "ready", now - self.last[node])
 
     def _renew(self, node, now):

@@ -16,9 +16,9 @@ from lease_aio.scheduler import SparseHistogram
 START = 1000.0
 
 
-class Colour(enum.Enum):
-    RED = "red"
-    BLUE = "blue"
+class State(enum.Enum):
+    FRESH = "fresh"
+    LATE = "late"
 
 
 SECONDS = st.integers(0, 400)
@@ -28,7 +28,7 @@ EVENTS = st.lists(
     | st.tuples(SECONDS, st.just("late"), st.floats(1e-6, 1e6))
     | st.tuples(SECONDS, st.just("failed"), st.sampled_from(["conflict", "throttled"]))
     | st.tuples(SECONDS, st.just("verdict"), st.just("node-1"), st.sampled_from(["unknown", "ready"]), DURATIONS)
-    | st.tuples(SECONDS, st.just("sample"), st.dictionaries(st.sampled_from(Colour), st.integers(0, 9), min_size=1)),
+    | st.tuples(SECONDS, st.just("sample"), st.dictionaries(st.sampled_from(State), st.integers(0, 9), min_size=1)),
     max_size=60,
 ).map(lambda events: sorted(events, key=lambda event: event[0]))
 
@@ -104,9 +104,12 @@ def test_every_slot_has_what_happened_within_it(events):
         assert slot.renewals == sum(event[:2] == (slot.number, "renewed") for event in events)
 
 
-def test_the_last_states_of_merged_slots_are_kept():
-    events = [(0, "sample", {Colour.RED: 3}), (1, "sample", {Colour.RED: 1, Colour.BLUE: 2}), (2, "late", 0.1)]
-    assert told(events, every_s=3).slots[0].states == {"red": 1, "blue": 2}
+@pytest.mark.parametrize("looks", [[(9, 1), (7, 3), (8, 2)], [(9, 1), (8, 2), (7, 3)], [(7, 3), (8, 2)]])
+def test_of_several_looks_at_the_states_the_one_with_the_fewest_fresh_nodes_is_kept(looks):
+    events = [(at, "sample", {State.FRESH: fresh, State.LATE: late}) for at, (fresh, late) in enumerate(looks)]
+    for length in (1, 4):
+        states = [slot.states for slot in told(events, every_s=4 / length, most=1000).slots]
+        assert {"fresh": 7, "late": 3} in states
 
 
 def test_a_pause_of_years_is_no_trouble():

@@ -103,3 +103,11 @@ def test_recording_is_cheap():
     histogram = Histogram()
     best_s = min(timeit.repeat(lambda: histogram.record(0.0123), number=10_000, repeat=5))
     assert best_s / 10_000 < 10e-6, "about half a microsecond, on any machine far below ten"
+
+
+@given(st.floats(0, 1e7))
+def test_every_value_lies_within_its_buckets_bounds(value: float):
+    ((lower_s, upper_s, count),) = filled([value]).snapshot().ranges()
+    assert lower_s <= value < upper_s
+    assert count == 1
+    assert upper_s - lower_s <= max(2**-20, lower_s / 32) or upper_s == math.inf
