@@ -198,6 +198,8 @@ class _Player:
 
     def _acted(self, action: Action, names: Iterable[str]) -> None:
         nodes = tuple(names)
+        if action.text and self._fleet.timeline is not None:
+            self._fleet.timeline.mark(self._clock.now(), action.text)
         if action.text or nodes:
             self._tell(Acted(at_s=action.at_s, action=action, nodes=nodes))
 
