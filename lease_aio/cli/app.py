@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,9 @@ from lease_aio.cli.connection import Connection, Opened, opened
 from lease_aio.cli.demo.plan import plan_for
 from lease_aio.cli.demo.run import run_demo
 from lease_aio.cli.exits import exit_codes_text
-from lease_aio.cli.fleet import FleetOptions, run_fleet
+from lease_aio.cli.fleet.listing import list_scenarios
+from lease_aio.cli.fleet.options import FleetOptions, decide
+from lease_aio.cli.fleet.run import run_fleet
 from lease_aio.cli.identity import list_identities, publish
 from lease_aio.cli.lead import LeadOptions, lead, lead_timing
 from lease_aio.cli.options import Context, Embedded, Json, Kubeconfig, Namespace, Verbose
@@ -199,15 +200,34 @@ def lead_command(
 @app.command("fleet")
 def fleet_command(
     *,
-    nodes: Annotated[int, typer.Option(help="How many simulated nodes.")] = 100,
-    prefix: Annotated[str, typer.Option(help="Their names are this and a number.")] = "node-",
+    nodes: Annotated[int | None, typer.Option(help="How many simulated nodes; 100 by default.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Their names are this and a number; `node-` by default.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file with groups of nodes, their counts, zones and profiles.")
+    ] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="What happens to the nodes: the name of a shipped scenario, or a YAML file.")
+    ] = None,
+    shipped: Annotated[bool, typer.Option("--list-scenarios", help="List the shipped scenarios, and exit.")] = False,
     register: Annotated[
-        bool,
-        typer.Option("--register", help="Create the Node objects too, with a Ready status; what exists is adopted."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--register/--no-register", help="Create the Node objects too, with a Ready status; what exists is adopted."
+        ),
+    ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete at the end what was created, and no more.")] = False,
-    seconds: Annotated[float | None, typer.Option(help="How long; until stopped by default.")] = None,
-    lease_duration: Annotated[int, typer.Option(help="Seconds; renewed every quarter of it.")] = 40,
+    seconds: Annotated[
+        float | None, typer.Option(help="How long; by default until the scenario ends, or until stopped.")
+    ] = None,
+    lease_duration: Annotated[
+        int | None, typer.Option(help="Seconds, 40 by default; renewed every quarter of it.")
+    ] = None,
+    spread: Annotated[
+        bool, typer.Option("--spread/--no-spread", help="Spread the first renewals over one interval.")
+    ] = True,
+    partition: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only part I of N, for N processes that share a fleet.")
+    ] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     embedded: Embedded = False,
@@ -216,22 +236,34 @@ def fleet_command(
 ) -> None:
     """Send the heartbeats of many simulated nodes, as their kubelets would, to kube-node-lease.
 
-    Says every 5 s how it goes, and once more at the end. Lateness is how long after its time a renewal began; a gap is
-    the time between two renewals of one node.
+    Shows how it goes, on a terminal as a picture, else every 5 s in a line, and once more at the end. Lateness is how
+    long after its time a renewal began; a gap is the time between two renewals of one node.
 
-    With --json: events starting or registering, progress, report, deleted.
+    A scenario says what happens to which nodes and when, and what the control plane must have made of it by then: if it
+    did not, the exit code is 1.
+
+    With --json: events starting or registering, step, verdict, expectation, progress, report, deleted.
     """
+    if shipped:
+        list_scenarios(Output(json=json))
+        raise typer.Exit
 
     def prepare() -> Work:
-        options = FleetOptions(
-            nodes=nodes,
-            prefix=prefix,
-            register=register,
-            delete=delete,
-            seconds=math.inf if seconds is None else seconds,
-            lease_duration_s=lease_duration,
+        run = decide(
+            FleetOptions(
+                nodes=nodes,
+                prefix=prefix,
+                config=config,
+                scenario=scenario,
+                register=register,
+                delete=delete,
+                seconds=seconds,
+                lease_duration_s=lease_duration,
+                spread=spread,
+                partition=partition,
+            )
         )
-        return lambda session, output: run_fleet(session.leases, options, output)
+        return lambda session, output: run_fleet(session, run, output)
 
     run_connected(lambda: connection(kubeconfig, context, None, embedded=embedded), prepare, json=json, verbose=verbose)
 

@@ -10,7 +10,7 @@ from rich.live import Live
 from lease_aio.cli.demo.board import Freshness
 from lease_aio.cli.demo.stage import Stage
 from lease_aio.cli.demo.view import IdentitySeen, Picture, draw
-from lease_aio.cli.fleet import fields_of
+from lease_aio.cli.fleet.report import fields_of
 from lease_aio.cli.numbers import span
 from lease_aio.cli.output import Output
 from lease_aio.identity import ApiServerIdentity

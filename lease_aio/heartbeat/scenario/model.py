@@ -110,12 +110,17 @@ class Choice:
     @property
     def text(self) -> str:
         """In words: `20% of zone=b`."""
-        nodes = self.select or "all nodes"
-        nodes += f" among those of {self.of!r}" if self.of else ""
-        nodes += f" but those of {self.without!r}" if self.without else ""
         if self.count is not None:
-            return f"{self.count} of {nodes}"
-        return f"{share_text(self.fraction)} of {nodes}" if self.fraction is not None else nodes
+            return f"{self.count} of {self.nodes_text}"
+        return self.nodes_text if self.fraction is None else f"{share_text(self.fraction)} of {self.nodes_text}"
+
+    @property
+    def nodes_text(self) -> str:
+        """The same without how many of them."""
+        nodes = self.select or ("" if self.of else "all nodes")
+        of = f"the nodes of {self.of!r}" if self.of else ""
+        besides = f" but those of {self.without!r}" if self.without else ""
+        return f"{nodes} among {of}{besides}" if nodes and of else f"{nodes}{of}{besides}"
 
 
 class Again(enum.Enum):
@@ -224,13 +229,22 @@ class Expectation:
 
     @property
     def text(self) -> str:
-        """In words: `100% of zone=b are Unknown`."""
+        """In words: `all of zone=b are Unknown`."""
         match self.measure:
             case Measure.GAP_MAX:
                 return f"longest gap {self.relation.value} {duration_text(self.number)}"
             case Measure.ERRORS_MAX:
                 return f"{self.relation.value} {self.number:g} failed requests"
             case _:
-                amount = f"{self.number:g}" if self.share is None else share_text(self.share)
-                relation = "" if self.relation is Relation.EXACTLY else f"{self.relation.value} "
-                return f"{relation}{amount} of {self.among.text} {_WORDS[self.measure]}"
+                return f"{self._amount_text} {_WORDS[self.measure]}"
+
+    @property
+    def _amount_text(self) -> str:
+        nodes = self.among.nodes_text
+        if self.relation is Relation.EXACTLY and self.share == 1:
+            return nodes if nodes.startswith("all nodes") else f"all of {nodes}"
+        if self.relation is Relation.EXACTLY and self.share is None and not self.number:
+            return f"none of {nodes}"
+        amount = f"{self.number:g}" if self.share is None else share_text(self.share)
+        relation = "" if self.relation is Relation.EXACTLY else f"{self.relation.value} "
+        return f"{relation}{amount} of {nodes}"

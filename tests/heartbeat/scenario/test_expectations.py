@@ -76,12 +76,15 @@ def test_the_end_is_the_scenarios():
 @pytest.mark.parametrize(
     ("text", "words", "found"),
     [
-        ("unknown: zone=b, of: outage", "100% of zone=b among those of 'outage' are Unknown", "3 of 10 (30%)"),
+        ("unknown: zone=b, of: outage", "all of zone=b among the nodes of 'outage' are Unknown", "3 of 10 (30%)"),
         (
             "was_unknown: all, except: outage, count: 0",
-            "0 of all nodes but those of 'outage' have been Unknown",
+            "none of all nodes but those of 'outage' have been Unknown",
             "0 of 10 (0%)",
         ),
+        ("ready: all", "all nodes are Ready", "7 of 10 (70%)"),
+        ("ready: all, of: outage", "all of the nodes of 'outage' are Ready", "7 of 10 (70%)"),
+        ("unknown: zone=b, count: 2", "2 of zone=b are Unknown", "3 of 10 (30%)"),
         ("ready: all, at_least: 55%", "at least 55% of all nodes are Ready", "7 of 10 (70%)"),
         ("gap_max: 15s", "longest gap at most 15s", "the longest gap was 10.4s"),
         ("errors_max: 0", "at most 0 failed requests", "0 failed"),
