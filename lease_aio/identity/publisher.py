@@ -215,7 +215,7 @@ class ApiServerIdentity:
             self._supersede(self._succession.superseded_by)
         if self._succession.shared and not self._shared:
             self._shared = True
-            self._log.warning("identity.shared", remedy="another process of this host name runs: end one of them")
+            self._log.warning("identity.shared", remedy="another process has this host name: end one, or rename it")
             self._tell(Shared(name=self._name, server=self._server))
 
     def _publish(self) -> None:

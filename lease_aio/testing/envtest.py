@@ -14,7 +14,7 @@ import contextlib
 import http.client
 import os
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -133,6 +133,32 @@ class ControlPlane:
             kill: End it with SIGKILL, as a crash would, instead of SIGTERM.
         """
         self._end(_APISERVER, kill=kill)
+
+    @contextlib.contextmanager
+    def another_apiserver(self, *flags: str, kill: bool = False) -> Generator[Path]:
+        """Run one more API server of this host on the same etcd, on a port of its own, while the block is open.
+
+        Args:
+            flags: In addition to those of the first, or in their place, each ``--name=value``.
+            kill: End it with SIGKILL, as a crash would, instead of SIGTERM.
+
+        Yields:
+            A kubeconfig for it, with the same contexts.
+
+        Raises:
+            ControlPlaneError: It ended, or was not ready in time.
+        """
+        (port,) = free_ports(1)
+        name = f"{_APISERVER}-{port}"
+        self._binaries[name] = self._binaries[_APISERVER]
+        kubeconfig = self.directory / f"kubeconfig-{port}"
+        kubeconfig.write_text(self.kubeconfig.read_text().replace(self.url, f"https://{LOOPBACK}:{port}"))
+        try:
+            all_flags = {**self._apiserver_flags(), "--secure-port": str(port), **_by_name(flags)}
+            self._run(name, all_flags, lambda: self._secure_answer(port, "/readyz") is not None)
+            yield kubeconfig
+        finally:
+            self._end(name, kill=kill)
 
     def start_controller_manager(self) -> None:
         """Start the controllers and wait until all of them run; nothing happens if they do. Needs the API server.
