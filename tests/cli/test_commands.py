@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lease_aio.cli.exits import Exit
+from lease_aio.model import MicroTime
 from tests.cli.rig import Command, events, invoke
 
 pytestmark = pytest.mark.slow
@@ -110,6 +113,71 @@ def test_an_identity_is_published_listed_and_withdrawn(served: str) -> None:
     assert code == Exit.TERMINATED
     assert seen[-1]["event"] == "withdrawing"
     assert "No API server identities" in invoke("identity", "list", "--kubeconfig", served).stdout
+
+
+def test_a_publisher_that_is_superseded_says_by_whom(served: str) -> None:
+    command = ("identity", "publish", "--json", "--kubeconfig", served, "--hostname", "cp-2")
+    with Command(*command) as first:
+        first.event("published")
+        with Command(*command) as second:
+            holder = second.event("published")["holder"]
+            assert first.event("superseded")["by"] == holder
+
+
+def test_a_watched_list_tells_who_comes_and_goes(served: str) -> None:
+    where = ("--json", "--server", "theirs", "--kubeconfig", served)
+    with Command("identity", "list", "--watch", *where) as watching:
+        watching.event("watching")
+        with Command("identity", "publish", "--hostname", "cp-3", *where) as publisher:
+            holder = publisher.event("published")["holder"]
+            appeared = watching.event("change")
+            publisher.signal(signal.SIGTERM)
+            publisher.end()
+        gone = watching.event("change")
+
+    assert (appeared["type"], appeared["holder"], appeared["state"]) == ("appeared", holder, "fresh")
+    assert (gone["type"], gone["holder"]) == ("gone", holder)
+
+
+def test_what_was_left_expires_and_is_collected_after_a_dry_run_has_told_so(served: str) -> None:
+    with Command(
+        "identity", "publish", "--json", "--keep", "--server", "mine", "--kubeconfig", served, "--hostname", "cp-4"
+    ) as publisher:
+        lease = publisher.event("published")["lease"]
+        publisher.signal(signal.SIGTERM)
+        assert publisher.end()[1][-1]["event"] == "leaving"
+    collect = ("identity", "collect", "--once", "--server", "mine", "--kubeconfig", served)
+    untouched = invoke(*collect)
+    backdate(served, lease.partition("/")[2])
+    told = invoke(*collect, "--dry-run")
+    listed = invoke("identity", "list", "--server", "mine", "--kubeconfig", served)
+    *collected, done = events(invoke(*collect, "--json").stdout)
+
+    assert untouched.stdout == "1 identities found, 0 expired and collected, 0 spared\n"
+    assert told.stdout.splitlines()[0].startswith("would collect apiserver-")
+    assert listed.stdout.splitlines()[1].endswith("expired")
+    assert [(one["hostname"], one["dry_run"]) for one in collected] == [("cp-4", False)]
+    assert (done["found"], done["collected"], done["skew_s"]) == (1, 1, 0)
+    assert "No API server" in invoke("identity", "list", "--server", "mine", "--kubeconfig", served).stdout
+
+
+def test_a_collector_that_runs_on_tells_of_each_pass(served: str) -> None:
+    with Command("identity", "collect", "--json", "--period", "0.2", "--kubeconfig", served) as collector:
+        assert [collector.event("collection")["failed"] for _ in range(3)] == [0, 0, 0]
+        collector.signal(signal.SIGINT)
+        assert collector.end()[0] == Exit.INTERRUPTED
+
+
+def backdate(kubeconfig: str, name: str) -> None:
+    """As if nobody had renewed it for two hours."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{served_port(kubeconfig)}/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}",
+        data=json.dumps({"spec": {"renewTime": str(MicroTime(time.time_ns() // 1000 - 7200 * 10**6))}}).encode(),
+        headers={"Content-Type": "application/merge-patch+json"},
+        method="PATCH",
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
 
 
 # ---------------------------------------------------------------------- demo

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 
 import pytest
 
 from lease_aio.cli.exits import Exit
+from lease_aio.naming import apiserver_identity_name
 from lease_aio.testing.envtest import ControlPlane
 from tests.cli.rig import Command, invoke
 
@@ -25,7 +27,23 @@ def test_the_demos_report_is_what_the_real_server_stored_and_nothing_is_left(con
     assert "lease-aio-demo-" not in subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("command", [("lead", "x"), ("fleet", "--nodes", "2"), ("identity", "publish")])
+def test_the_real_servers_identity_is_listed_and_not_collected(control_plane: ControlPlane) -> None:
+    where = ("--kubeconfig", str(control_plane.kubeconfig))
+    listed = invoke("identity", "list", *where)
+    collected = invoke("identity", "collect", "--once", *where)
+
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    name = apiserver_identity_name(socket.gethostname())
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("NAME", "HOST", "STATE"),
+        (name, socket.gethostname(), "fresh"),
+    ]
+    assert collected.stdout == "1 identities found, 0 expired and collected, 0 spared\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("lead", "x"), ("fleet", "--nodes", "2"), ("identity", "publish"), ("identity", "collect", "--once")]
+)
 def test_who_may_not_is_told_so(control_plane: ControlPlane, command: tuple[str, ...]) -> None:
     result = invoke(*command, "--kubeconfig", str(control_plane.kubeconfig), "--context", "user")
 
