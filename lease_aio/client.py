@@ -33,6 +33,7 @@ from lease_aio.election import (
 from lease_aio.election.coordinated import BUILT_IN, CandidateInfo, CoordinatorTiming, Strategy
 from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat import Fleet, Heartbeat, Monitor, MonitorSettings, NodeGroup, NodeProfile, Owner
+from lease_aio.heartbeat.lifecycle import NodeLifecycle
 from lease_aio.heartbeat.scenario import Played, PlayEvent, Scenario, play
 from lease_aio.identity import (
     ApiServerIdentity,
@@ -422,6 +423,13 @@ class LeaseClient:
         See `Monitor` for what it tells, and `MonitorSettings` for what it judges by.
         """
         return Monitor(self.api, self._clock, self.engine.tasks, settings=settings, random=self._random)
+
+    def node_lifecycle(self, settings: MonitorSettings | None = None) -> NodeLifecycle:
+        """Write on Nodes what a monitor finds, for an API server without controllers, for the body.
+
+        See `NodeLifecycle`.
+        """
+        return NodeLifecycle(self.api, self._clock, self.engine.tasks, settings=settings, random=self._random)
 
     def apiserver_identity(
         self,
