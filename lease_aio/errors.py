@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
 class LeaseAioError(Exception):
@@ -54,8 +54,7 @@ class ClockSkewed(LeaseAioError):
     """This machine's wall clock and the API server's are too far apart for what compares them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True, gc=False):  # one per request
     """What was asked of the API server: the part of an error message that says where it happened."""
 
     verb: str

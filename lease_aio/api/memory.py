@@ -5,12 +5,12 @@ What a network does to requests is brought in through `faults`.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import anyio
-import anyio.lowlevel
 import msgspec
 
 from lease_aio.api.answers import error_from_transport
@@ -222,7 +222,7 @@ class MemoryApi:
         """One request: a point where it can be cancelled, then the work, which is atomic."""
         try:
             if self._faults is None and not self._latency_s:
-                await anyio.lowlevel.checkpoint()
+                await asyncio.sleep(0)  # anyio's checkpoint costs twice as much
                 return work()
             return await self._do_slowly(call, self._timeout_s if timeout_s is None else timeout_s, work)
         except StatusError as error:

@@ -35,7 +35,7 @@ def has_owner(kept: Kept | None) -> bool:
     return kept is not None and bool(kept.owner_uid)
 
 
-class Template:
+class Template(msgspec.Struct, frozen=True, gc=False):
     """Writes the objects of one Lease, and remembers them shortly.
 
     Attributes:
@@ -44,12 +44,9 @@ class Template:
         holder: Written at creation.
     """
 
-    __slots__ = ("holder", "name", "rules")
-
-    def __init__(self, rules: RenewalRules, name: str, holder: str) -> None:
-        self.rules = rules
-        self.name = name
-        self.holder = holder
+    rules: RenewalRules
+    name: str
+    holder: str
 
     def keep(self, lease: Lease) -> Kept:
         """The shortest form of `lease` from which `written` gives what an update must carry.
