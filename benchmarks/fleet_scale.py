@@ -3,6 +3,7 @@
     python benchmarks/fleet_scale.py                                          # short: both modes, a few thousand nodes
     python benchmarks/fleet_scale.py memory --nodes 100000 --seconds 120      # no sockets: the embedded server's store
     python benchmarks/fleet_scale.py tls --nodes 50000 --seconds 120          # TLS, a fast stub in another process
+    python benchmarks/fleet_scale.py memory --nodes 50000 --elections 100     # and leaders on the same client
 
 Each side runs in a process of its own, on uvloop where that is installed. Beside the fleet, in the same run, a peer:
 one asyncio task a node, which renews and sleeps; over the same store (memory), or with kubernetes_asyncio's generated
@@ -47,7 +48,7 @@ from lease_aio.cli.collector import rarely_collecting
 from lease_aio.client import LeaseClient
 from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease, to_dict
 from lease_aio.model.compat import lease_to_v1
-from lease_aio.scheduler import Histogram, HistogramSnapshot, jittered, spread
+from lease_aio.scheduler import ClassReport, Histogram, HistogramSnapshot, jittered, spread
 from lease_aio.server.resources import LEASES as STORED_LEASES
 from lease_aio.server.store import Store
 
@@ -58,8 +59,15 @@ PEER_NODES_TLS = 2_000
 _WINDOW_S = 10.0
 
 
-Lateness = Callable[[], HistogramSnapshot]
-"""A side's own account of how late it began what was due, from its start."""
+@dataclass(frozen=True, kw_only=True)
+class Accounts:
+    """What a side tells of itself, from its start: how late it began what was due, and how its elections fared."""
+
+    lateness: HistogramSnapshot
+    elections: ClassReport | None = None
+
+
+Tell = Callable[[], Accounts]
 
 Writes = Callable[[], Awaitable[int]]
 """The server's count of what it stored: not a side's own."""
@@ -83,6 +91,7 @@ class Measured:
     collections: int
     collector_ms: float
     longest_collection_ms: float
+    elections: dict[str, float] | None
 
 
 class Collector:
@@ -138,17 +147,30 @@ def now() -> MicroTime:
 
 
 @asynccontextmanager
-async def our_fleet(api: Api, nodes: int) -> AsyncGenerator[Lateness]:
-    """This package's."""
-    async with LeaseClient(api) as leases, leases.fleet(nodes=nodes):
-        yield lambda: leases.report().beats.lateness  # not the fleet's report: that looks at every node
+async def our_fleet(api: Api, nodes: int, elections: int = 0) -> AsyncGenerator[Tell]:
+    """This package's, and leaders beside it. One that lost its term would end the benchmark."""
+
+    async def lead(leases: LeaseClient, name: str) -> None:
+        async with leases.lead(name):
+            await anyio.sleep_forever()
+
+    async with LeaseClient(api) as leases, leases.fleet(nodes=nodes), anyio.create_task_group() as leaders:
+        for number in range(elections):
+            leaders.start_soon(lead, leases, f"leader-{number}")
+
+        def tell() -> Accounts:
+            report = leases.report()  # not the fleet's: that looks at every node
+            return Accounts(lateness=report.beats.lateness, elections=report.elections if elections else None)
+
+        yield tell
+        leaders.cancel_scope.cancel()
 
 
 Renew = Callable[[int], Any]
 
 
 @asynccontextmanager
-async def task_each(nodes: int, renew: Renew) -> AsyncGenerator[Lateness]:
+async def task_each(nodes: int, renew: Renew) -> AsyncGenerator[Tell]:
     """The peer: one task a node; its period counts from the end of a renewal, its phase is spread, as ours."""
     lateness = Histogram()
 
@@ -163,12 +185,12 @@ async def task_each(nodes: int, renew: Renew) -> AsyncGenerator[Lateness]:
     async with asyncio.TaskGroup() as group:
         began = time.monotonic()
         tasks = [group.create_task(keep(number, began + spread(number, PERIOD_S))) for number in range(nodes)]
-        yield lateness.snapshot
+        yield lambda: Accounts(lateness=lateness.snapshot())
         for task in tasks:
             task.cancel()
 
 
-def tasks_on_store(api: Api, nodes: int) -> contextlib.AbstractAsyncContextManager[Lateness]:
+def tasks_on_store(api: Api, nodes: int) -> contextlib.AbstractAsyncContextManager[Tell]:
     """The peer of mode memory."""
     held: dict[int, Lease] = {}
 
@@ -180,7 +202,7 @@ def tasks_on_store(api: Api, nodes: int) -> contextlib.AbstractAsyncContextManag
 
 
 @asynccontextmanager
-async def tasks_on_generated(configuration: Configuration, nodes: int) -> AsyncGenerator[Lateness]:
+async def tasks_on_generated(configuration: Configuration, nodes: int) -> AsyncGenerator[Tell]:
     """The peer of mode tls."""
     async with ApiClient(configuration) as client:
         api = CoordinationV1Api(client)
@@ -196,8 +218,8 @@ async def tasks_on_generated(configuration: Configuration, nodes: int) -> AsyncG
             lease.spec.renew_time = datetime.now(UTC)
             held[number] = await api.replace_namespaced_lease(lease.metadata.name, NAMESPACE, lease)
 
-        async with task_each(nodes, renew) as lateness:
-            yield lateness
+        async with task_each(nodes, renew) as tell:
+            yield tell
 
 
 # ---------------------------------------------------------------------------------------------------- the servers
@@ -247,20 +269,27 @@ class Load:
     seconds: float
     warm_up_s: float
     as_command: bool
+    elections: int = 0
 
 
-async def watch(load: Load, lateness: Lateness, writes: Writes, collector: Collector, rss: tuple[int, int]) -> Measured:
+async def watch(load: Load, tell: Tell, writes: Writes, collector: Collector, rss: tuple[int, int]) -> Measured:
     """Warm up, then count; `rss` is what was resident before anything, and before the side."""
+
+    async def beats() -> int:
+        led = tell().elections
+        return await writes() - (led.successes if led else 0)
+
     if load.as_command:
         gc.freeze()
     await anyio.sleep(load.warm_up_s)
     collector.reset()
-    counts, before, cpu, began = [await writes()], lateness(), time.process_time(), time.monotonic()
+    counts, before, cpu, began = [await beats()], tell(), time.process_time(), time.monotonic()
     while (left := load.seconds - (time.monotonic() - began)) > 0:
         await anyio.sleep(min(left, _WINDOW_S))
-        counts.append(await writes())
+        counts.append(await beats())
     spent, passed = time.process_time() - cpu, time.monotonic() - began
-    renewals, late = counts[-1] - counts[0], since(before, lateness())
+    after = tell()
+    renewals, late = counts[-1] - counts[0], since(before.lateness, after.lateness)
     windows = [b - a for a, b in itertools.pairwise(counts)][: int(load.seconds // _WINDOW_S)]
     return Measured(
         side=load.side,
@@ -277,20 +306,36 @@ async def watch(load: Load, lateness: Lateness, writes: Writes, collector: Colle
         collections=collector.count,
         collector_ms=collector.total_s * 1e3,
         longest_collection_ms=collector.longest_s * 1e3,
+        elections=beside(before.elections, after.elections),
     )
+
+
+def beside(before: ClassReport | None, after: ClassReport | None) -> dict[str, float] | None:
+    """How the elections fared in the window."""
+    if before is None or after is None:
+        return None
+    late, gap = since(before.lateness, after.lateness), since(before.gap, after.gap)
+    return {
+        "renewals": after.successes - before.successes,
+        "late_p99_ms": late.percentile(99) * 1e3,
+        "late_max_ms": late.max_s * 1e3,
+        "gap_p50_s": gap.percentile(50),
+        "gap_max_s": gap.max_s,
+    }
 
 
 async def in_memory(load: Load) -> Measured:
     collector, empty = Collector(), resident()
     store = filled_store(load.nodes)
-    side = our_fleet if load.side == "fleet" else tasks_on_store
+    api = MemoryApi(store)
+    side = our_fleet(api, load.nodes, load.elections) if load.side == "fleet" else tasks_on_store(api, load.nodes)
     before = resident()
 
     async def writes() -> int:
         return store.resource_version
 
-    async with side(MemoryApi(store), load.nodes) as lateness:
-        return await watch(load, lateness, writes, collector, (empty, before))
+    async with side as tell:
+        return await watch(load, tell, writes, collector, (empty, before))
 
 
 async def over_tls(load: Load) -> Measured:
@@ -306,8 +351,7 @@ async def over_tls(load: Load) -> Measured:
             side = our_fleet(await stack.enter_async_context(RestApi(AiohttpTransport(configuration))), load.nodes)
         else:
             side = tasks_on_generated(configuration, load.nodes)
-        lateness = await stack.enter_async_context(side)
-        return await watch(load, lateness, writes, collector, (before, before))
+        return await watch(load, await stack.enter_async_context(side), writes, collector, (before, before))
 
 
 def in_own_process(mode: str, load: Load) -> Measured:
@@ -327,7 +371,7 @@ def run_one(mode: str, load: Load) -> None:
 def compare(mode: str, given: argparse.Namespace) -> list[Measured]:
     """The fleet `--repeat` times, then the peer once."""
     common = {"seconds": given.seconds, "warm_up_s": given.warm_up, "as_command": given.as_command}
-    ours = Load(side="fleet", nodes=given.nodes, **common)
+    ours = Load(side="fleet", nodes=given.nodes, elections=given.elections, **common)
     found = [in_own_process(mode, ours) for _ in range(given.repeat)]
     nodes = given.nodes if mode == "memory" else min(given.nodes, PEER_NODES_TLS)
     return [*found, in_own_process(mode, Load(side="a task each", nodes=nodes, **common))] if given.peer else found
@@ -349,7 +393,14 @@ def table(mode: str, seconds: float, found: Sequence[Measured]) -> str:
     ours, peers = ([each for each in found if (each.side == "fleet") is own] for own in (True, False))
     cost = statistics.median(each.cpu_us for each in ours)
     ratios = [f"ratio: a task each uses {each.cpu_us / cost:.1f} times the CPU a renewal" for each in peers]
-    return "\n".join([head, *rows, *ratios])
+    leaders = [leaders_text(each.elections) for each in ours if each.elections]
+    return "\n".join([head, *rows, *leaders, *ratios])
+
+
+def leaders_text(found: dict[str, float]) -> str:
+    late = f"late p99 {found['late_p99_ms']:.1f} ms, max {found['late_max_ms']:.0f} ms"
+    gap = f"gap p50 {found['gap_p50_s']:.2f} s, max {found['gap_max_s']:.2f} s"
+    return f"beside: {found['renewals']:,.0f} renewals of elections, {late}, {gap}"
 
 
 def options() -> argparse.Namespace:
@@ -360,6 +411,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--warm-up", type=float, default=22.0, help="seconds: all Leases are there, then one round more"
     )
+    parser.add_argument("--elections", type=int, default=0, help="led by the fleet's client, in mode memory")
     parser.add_argument("--repeat", type=int, default=1, help="times that the fleet runs")
     parser.add_argument("--no-peer", dest="peer", action="store_false")
     parser.add_argument("--default-gc", dest="as_command", action="store_false", help="leave the collector alone")
