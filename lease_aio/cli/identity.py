@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 
-from lease_aio.cli.numbers import span
 from lease_aio.cli.output import Output
 from lease_aio.client import LeaseClient
 from lease_aio.identity import (
@@ -24,6 +23,7 @@ from lease_aio.identity import (
     Superseded,
 )
 from lease_aio.identity.record import IDENTITY_NAMESPACE
+from lease_aio.server.table import duration
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,4 +236,5 @@ def fields_of(row: Row) -> dict[str, Any]:
 
 
 def _short(seconds: float) -> str:
-    return span(seconds).replace(" ", "")
+    """As kubectl writes ages; what lies in the future, by the skew of two clocks, is now."""
+    return duration(int(max(0.0, seconds)))

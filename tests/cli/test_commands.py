@@ -115,15 +115,6 @@ def test_an_identity_is_published_listed_and_withdrawn(served: str) -> None:
     assert "No API server identities" in invoke("identity", "list", "--kubeconfig", served).stdout
 
 
-def test_a_publisher_that_is_superseded_says_by_whom(served: str) -> None:
-    command = ("identity", "publish", "--json", "--kubeconfig", served, "--hostname", "cp-2")
-    with Command(*command) as first:
-        first.event("published")
-        with Command(*command) as second:
-            holder = second.event("published")["holder"]
-            assert first.event("superseded")["by"] == holder
-
-
 def test_a_watched_list_tells_who_comes_and_goes(served: str) -> None:
     where = ("--json", "--server", "theirs", "--kubeconfig", served)
     with Command("identity", "list", "--watch", *where) as watching:
