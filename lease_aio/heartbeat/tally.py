@@ -33,6 +33,7 @@ _KINDS: dict[type[ApiError], str] = {
     Unavailable: "unavailable",
 }
 _WINDOW_S = 10
+_STOPPED = {state.value for state in (NodeState.SILENCED, NodeState.PAUSED, NodeState.CRASHED)}
 
 
 def error_kind(error: ApiError) -> str:
@@ -108,6 +109,11 @@ class FleetReport:
     parameters: FleetParameters = FleetParameters()
     timeline: TimelineSnapshot | None = None
 
+    @property
+    def due_per_s(self) -> float:
+        """How many renewals are due in a second, by the states of the nodes."""
+        return beating(self.states) * self.parameters.due_per_s
+
     def to_dict(self) -> dict[str, object]:
         """Plain numbers for logs and JSON, histograms as p50, p99 and max.
 
@@ -121,6 +127,7 @@ class FleetReport:
             "silenced": self.silenced,
             "renewals": self.renewals,
             "renewals_per_s": round(self.renewals_per_s, 1),
+            "due_per_s": round(self.due_per_s, 1),
             "lateness": _short(self.lateness),
             "gap": _short(self.gap),
             "errors": dict(self.errors),
@@ -136,6 +143,11 @@ class FleetReport:
         from lease_aio.heartbeat.report import report_page  # noqa: PLC0415 - it reads reports, and few make a page
 
         return report_page(self, title=title, grace_s=grace_s)
+
+
+def beating(states: Mapping[str, int]) -> int:
+    """How many nodes should renew, by the words of `NodeState`: all but those that were told or made to stop."""
+    return sum(count for state, count in states.items() if state not in _STOPPED)
 
 
 class Rate:

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -78,13 +78,13 @@ class LeaseClientCollector(Collector):
         return family
 
 
-def cumulated(snapshot: HistogramSnapshot) -> list[tuple[str, float]]:
-    """The counts up to each of `BOUNDS_S`; a fine bucket counts where its upper end falls."""
-    counts = [0] * (len(BOUNDS_S) + 1)
+def cumulated(snapshot: HistogramSnapshot, bounds_s: Sequence[float] = BOUNDS_S) -> list[tuple[str, float]]:
+    """The counts up to each of the bounds; a fine bucket counts where its upper end falls."""
+    counts = [0] * (len(bounds_s) + 1)
     for upper_s, count in snapshot.buckets:
-        counts[bisect.bisect_left(BOUNDS_S, upper_s)] += count
+        counts[bisect.bisect_left(bounds_s, upper_s)] += count
     total, rows = 0, list[tuple[str, float]]()
-    for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), counts, strict=True):
+    for bound, count in zip((*map(str, bounds_s), "+Inf"), counts, strict=True):
         total += count
         rows.append((bound, total))
     return rows

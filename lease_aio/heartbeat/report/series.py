@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lease_aio.heartbeat.history import Slot, TimelineSnapshot, halved
-from lease_aio.heartbeat.tally import FleetParameters
+from lease_aio.heartbeat.tally import FleetParameters, beating
 from lease_aio.scheduler import HistogramSnapshot, SparseHistogram
 
 STATES = ("fresh", "unready", "late", "silenced", "paused", "crashed", "pending")
 """The words of `NodeState`, as they are stacked: those that do well lie at the ground."""
 
-_BEATING = frozenset(STATES) - {"silenced", "paused", "crashed"}
 _POINTS = 400  # as many as a screen shows
 
 Numbers = list[float | None]
@@ -128,11 +127,6 @@ def _due_per_s(slot: Slot, parameters: FleetParameters) -> float | None:
     if not slot.states:
         return None
     return beating(slot.states) * parameters.due_per_s
-
-
-def beating(states: Mapping[str, int]) -> int:
-    """How many nodes should renew."""
-    return sum(count for state, count in states.items() if state in _BEATING)
 
 
 def states_seen(columns: Columns) -> list[str]:

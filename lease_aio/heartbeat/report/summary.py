@@ -6,8 +6,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lease_aio.heartbeat.report.series import beating, counted_above, due_in_all
-from lease_aio.heartbeat.tally import FleetReport
+from lease_aio.heartbeat.report.series import counted_above, due_in_all
+from lease_aio.heartbeat.tally import FleetReport, beating
 from lease_aio.words import rate, span
 
 GRACE_S = 50.0
