@@ -14,6 +14,7 @@ COMMANDS = [
     pytest.param(("lead", "x"), id="lead"),
     pytest.param(("fleet", "--nodes", "3"), id="fleet"),
     pytest.param(("identity", "list"), id="identity-list"),
+    pytest.param(("monitor",), id="monitor"),
 ]
 
 

@@ -53,7 +53,7 @@ def test_the_help_documents_every_exit_code() -> None:
     assert all(f"{code.value}: {meaning[:20]}" in result.stdout for code, meaning in EXIT_CODES.items())
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "lead", "fleet", "identity"])
+@pytest.mark.parametrize("command", ["demo", "serve", "lead", "fleet", "monitor", "identity"])
 def test_every_command_has_help(command: str) -> None:
     result = invoke(command, "--help")
 

@@ -6,7 +6,7 @@ from kubernetes_asyncio.client import ApiClient
 
 import lease_aio
 from lease_aio import EndReason, Lease, LeaseClient, Term, Timing
-from lease_aio.heartbeat import Fleet, FleetReport, Heartbeat
+from lease_aio.heartbeat import Fleet, FleetReport, Heartbeat, Monitor, MonitorSettings, NodeView, Verdict
 
 
 async def elections(api_client: ApiClient) -> None:
@@ -31,6 +31,14 @@ async def heartbeats() -> None:
         async with leases.fleet(nodes=10) as fleet:
             assert_type(fleet, Fleet)
             assert_type(fleet.report(), FleetReport)
+
+
+async def availability() -> None:
+    async with lease_aio.connect("embedded") as leases, leases.monitor(MonitorSettings(grace_s=40)) as monitor:
+        assert_type(monitor, Monitor)
+        assert_type(monitor.nodes["n1"], NodeView)
+        async for verdict in monitor:
+            assert_type(verdict, Verdict)
 
 
 async def plain() -> None:

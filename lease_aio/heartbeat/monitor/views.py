@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -73,6 +75,12 @@ class NodesView(Mapping[str, NodeView]):
 
     def __len__(self) -> int:
         return len(self._memories)
+
+    def most_silent(self, most: int, *, longer_than_s: float) -> list[NodeView]:
+        """Those that are not Unknown and have been silent for longer than that, the most silent first."""
+        now = self._now()
+        late = [one for one in self._memories.values() if one.deadline < math.inf and now - one.probe > longer_than_s]
+        return [node_view(one, now) for one in heapq.nsmallest(most, late, key=lambda memory: memory.probe)]
 
     def by_state(self) -> dict[Availability, int]:
         """How many nodes are what."""
