@@ -32,7 +32,7 @@ from lease_aio.election import (
 )
 from lease_aio.election.coordinated import BUILT_IN, CandidateInfo, CoordinatorTiming, Strategy
 from lease_aio.errors import ApiError, ConfigurationError
-from lease_aio.heartbeat import Fleet, Heartbeat, Monitor, MonitorSettings, NodeGroup, NodeProfile, Owner
+from lease_aio.heartbeat import Fleet, Heartbeat, Monitor, MonitorSettings, NodeGroup, NodeProfile, Owner, StatusRules
 from lease_aio.heartbeat.lifecycle import NodeLifecycle
 from lease_aio.heartbeat.scenario import Played, PlayEvent, Scenario, play
 from lease_aio.identity import (
@@ -354,6 +354,7 @@ class LeaseClient:
         *,
         register: bool = False,
         profile: NodeProfile | None = None,
+        status: bool | StatusRules | None = None,
         owner: Owner = Owner.REQUIRED,
         lease_duration_s: int = 40,
         renew_interval_s: float | None = None,
@@ -364,9 +365,11 @@ class LeaseClient:
             self.api,
             self._scheduler,
             self._clock,
+            self.engine.tasks,
             node=node,
             register=register,
             profile=profile,
+            status=status,
             owner=owner,
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
@@ -381,6 +384,8 @@ class LeaseClient:
         name: str = "fleet",
         prefix: str = "node-",
         register: bool = False,
+        status: bool | StatusRules | None = None,
+        adopt: Literal["own", "any"] = "own",
         profile: NodeProfile | None = None,
         partition: tuple[int, int] | None = None,
         owner: Owner | None = None,
@@ -400,6 +405,8 @@ class LeaseClient:
             name=name,
             prefix=prefix,
             register=register,
+            status=status,
+            adopt=adopt,
             profile=profile,
             partition=partition,
             owner=owner,

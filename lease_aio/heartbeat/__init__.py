@@ -25,6 +25,7 @@ from lease_aio.heartbeat.rules import Owner, RenewalRules
 from lease_aio.heartbeat.selection import Selection, SimNode
 from lease_aio.heartbeat.single import Heartbeat
 from lease_aio.heartbeat.states import NodeState
+from lease_aio.heartbeat.status import StatusRules
 from lease_aio.heartbeat.tally import FleetReport
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Sight",
     "SightVerdict",
     "SimNode",
+    "StatusRules",
     "TaintVerdict",
     "Verdict",
     "Zone",

@@ -8,11 +8,13 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.beat import Beat, BeatGroup
 from lease_aio.heartbeat.hollow import Hollow
+from lease_aio.heartbeat.sender import BeatGroup
 from lease_aio.heartbeat.states import NodeState, Trouble, state_of
 from lease_aio.scheduler import Renewal, Scheduler, spread
 from lease_aio.scheduler.renewal import State
+
+_SWEEP_ABOVE = 256  # at most so many requests of processes that have crashed are under way
 
 P = ParamSpec("P")
 
@@ -149,6 +151,7 @@ class Control:
         for name, trouble in self._troubled(names, lambda one: one.unready != reason):
             trouble.unready = reason
             self._group.settle(name, trouble)
+            self._readiness_changed(name)
             yield name
 
     @_at_once
@@ -163,14 +166,16 @@ class Control:
             now = self._group.clock.now()
             if now < trouble.starts_at:
                 trouble.starts_at = -math.inf
-                self._scheduler.change(self._nodes[name].beat.renewal, due=now)
+                for sender in self._nodes[name].senders:
+                    self._scheduler.change(sender.renewal, due=now)
             self._go_on(name, trouble, 0.0)
+            self._readiness_changed(name)
             yield name
 
     def forget(self, node: Hollow) -> None:
         """The node has left the fleet: send nothing more for it."""
-        self._group.troubles.pop(node.beat.renewer.name, None)
-        self._end(node.beat)
+        self._group.troubles.pop(node.beat.name, None)
+        self._end(node)
 
     async def drain(self) -> None:
         """Wait until nothing is under way for nodes that have left, and processes that have crashed."""
@@ -191,36 +196,44 @@ class Control:
 
     def _stop(self, name: str) -> None:
         """What is under way ends by itself, and leaves the scheduler then."""
-        renewal = self._nodes[name].beat.renewal
-        if renewal.state is not State.IN_FLIGHT:
-            self._scheduler.remove(renewal)
+        for sender in self._nodes[name].senders:
+            if sender.renewal.state is not State.IN_FLIGHT:
+                self._scheduler.remove(sender.renewal)
 
     def _crash(self, name: str, trouble: Trouble) -> None:
         node = self._nodes[name]
-        old, node.beat = node.beat, node.beat.reborn(self._group.clock.now())
-        self._end(old)
+        trouble.renewed_at = node.beat.renewal.last_success or trouble.renewed_at
         trouble.paused = trouble.rereads = False
         trouble.starts_at = -math.inf
+        self._end(node)
+        node.reborn(self._group.clock.now())
 
-    def _end(self, beat: Beat) -> None:
-        self._group.held.pop(beat, None)
-        self._scheduler.remove(beat.renewal)
-        if beat.renewal.state is State.LEAVING:
-            self._leaving = {one for one in (*self._leaving, beat.renewal) if one.state is State.LEAVING}
+    def _end(self, node: Hollow) -> None:
+        for sender in node.senders:
+            self._group.held.pop(sender, None)
+            self._scheduler.remove(sender.renewal)
+            if sender.renewal.state is State.LEAVING:
+                self._leaving.add(sender.renewal)
+        if len(self._leaving) > _SWEEP_ABOVE:
+            self._leaving = {one for one in self._leaving if one.state is State.LEAVING}
 
     def _go_on(self, name: str, trouble: Trouble, phase_s: float) -> None:
         """Let it run, unless something else stops it still, or nothing had stopped it for good yet."""
-        beat = self._nodes[name].beat
-        if not trouble.stopped and beat.renewal.state is State.IDLE:
-            due = max(self._group.clock.now(), trouble.starts_at) + phase_s
-            if trouble.rereads:
-                trouble.rereads = False
-                beat.rereads()
-            else:
-                due = max(due, beat.renewal.due)
-            beat.goes_on(due)
-            self._scheduler.add(beat.renewal)
+        if not trouble.stopped:
+            earliest = max(self._group.clock.now(), trouble.starts_at) + phase_s
+            reconnects = trouble.rereads
+            for sender in self._nodes[name].senders:
+                if sender.renewal.state is State.IDLE:
+                    sender.goes_on(sender.reconnects(earliest) if reconnects else sender.resumes(earliest))
+                    self._scheduler.add(sender.renewal)
+            # a request for the lease that is under way reads that, and reads the lease after it
+            trouble.rereads = reconnects and self._nodes[name].beat.renewal.state is State.IN_FLIGHT
         self._group.settle(name, trouble)
+
+    def _readiness_changed(self, name: str) -> None:
+        status = self._nodes[name].status
+        if status is not None:
+            status.readiness_changed()
 
 
 def _phases(count: int, over_s: float) -> Iterator[float]:

@@ -15,24 +15,36 @@ import anyio.lowlevel
 
 from lease_aio.api.protocol import LEASES, NODES, Api, Resource
 from lease_aio.clock import Clock
-from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound
+from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound, Refused
 from lease_aio.heartbeat.background import Background
-from lease_aio.heartbeat.beat import Beat, BeatGroup
+from lease_aio.heartbeat.beat import Beat
 from lease_aio.heartbeat.control import Control
+from lease_aio.heartbeat.fleet_watch import FleetWatch
+from lease_aio.heartbeat.grants import remedy, with_remedy
 from lease_aio.heartbeat.hollow import Hollow
-from lease_aio.heartbeat.profile import NodeGroup, NodeProfile
+from lease_aio.heartbeat.node_watch import NodeWatch
+from lease_aio.heartbeat.ownership import Adopt, checked_adopt, refuse_foreign
+from lease_aio.heartbeat.profile import FLEET_LABEL, NodeGroup, NodeProfile
 from lease_aio.heartbeat.register import for_each, register_node
-from lease_aio.heartbeat.renewer import Next, Renewer
-from lease_aio.heartbeat.roll import Member, Nodes, Roll
+from lease_aio.heartbeat.renewer import Renewer
+from lease_aio.heartbeat.roll import Member, Nodes, Roll, are_names
 from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
 from lease_aio.heartbeat.sampler import Sampler, count_nodes
 from lease_aio.heartbeat.select import NodeSelector
 from lease_aio.heartbeat.selection import Selection, SimNode, SimNodes
-from lease_aio.heartbeat.tally import FleetParameters, FleetReport
+from lease_aio.heartbeat.sender import BeatGroup
+from lease_aio.heartbeat.status import StatusKeeper, StatusRules, status_rules
+from lease_aio.heartbeat.status_beat import StatusBeat
+from lease_aio.heartbeat.tally import FleetParameters, FleetReport, error_kind
 from lease_aio.heartbeat.timeline import Timeline
 from lease_aio.log import get_logger
 from lease_aio.scheduler import Scheduler, spread
 
+_WAITING = "waiting; kube-apiserver creates kube-node-lease within about a minute of its start"
+_SAID: Mapping[str, tuple[str, Callable[[ApiError], str]]] = {
+    "refused": ("fleet.refused", remedy),
+    "namespace_missing": ("fleet.namespace_missing", lambda _: _WAITING),
+}
 _ADDED_AT_ONCE = 1000  # before others get a turn on the event loop
 
 
@@ -55,9 +67,12 @@ class Fleet:
         profile: What created Nodes look like, where no group says so.
         partition: `(index, of)`: only this part of the nodes, so that several processes share a fleet. Those that are
             given the same nodes and the same `of` have all of them between them, each in exactly one.
-        spread_start: Spread the first renewals over one interval. Without it all start at once, as kubelets do after a
-            power cut, and 4 % of jitter takes an hour to smear that.
-        register: Create the Nodes first, with a Ready status. What exists is adopted.
+        spread_start: Spread the first renewals over one interval, and the computations of the status over theirs.
+            Without it all start at once, as kubelets do after a power cut; 4 % of jitter takes an hour to smear that.
+        register: Create the Nodes first, with a Ready status. Those that carry this fleet's label are adopted.
+        status: Keep the Nodes' status as well, as kubelets do: written every 5 minutes, and within 10 s of a change by
+            others, such as Ready=Unknown. Left out: if `register` is given. `StatusRules` for other periods.
+        adopt: `own`: a Node of one of these names that is not this fleet's is an error. `any`: it is taken over.
         owner: Whether leases are owned by their Nodes; left out, only if `register` is given.
         delete_on_exit: Delete at the end the leases and Nodes that this fleet has created, and no others.
         exit_timeout_s: Longest time for that, in seconds.
@@ -69,7 +84,8 @@ class Fleet:
         random: Uniform in [0, 1): chooses nodes and jitter; give that of a seeded generator to repeat a run.
 
     Raises:
-        ConfigurationError: at construction, a name, number or duration that cannot work.
+        ConfigurationError: at construction, a name, number or duration that cannot work; on entering, and before
+            anything is written, a Node of one of these names that is not this fleet's.
         ApiError: on entering, a Node that cannot be registered.
     """
 
@@ -88,6 +104,8 @@ class Fleet:
         partition: tuple[int, int] | None = None,
         spread_start: bool = True,
         register: bool = False,
+        status: bool | StatusRules | None = None,
+        adopt: Adopt = "own",
         owner: Owner | None = None,
         delete_on_exit: bool = False,
         exit_timeout_s: float = 60.0,
@@ -109,9 +127,13 @@ class Fleet:
             random=random,
         )
         self._roll = Roll(fleet=name, prefix=prefix, first=first, profile=profile, partition=partition)
-        self._first_members = self._roll.enlist(nodes)
-        self._group = BeatGroup(api, clock, self._observe if on_failure else None)
+        self._first_nodes, self._first_members = nodes, self._roll.enlist(nodes)
+        self._status_rules = status_rules(status=status, register=register, random=random)
+        self._group = BeatGroup(api, clock, on_failure=self._heard)
         self._on_failure = on_failure
+        self._said_once: set[str] = set()
+        self._random = random
+        self._adopt = checked_adopt(adopt)
         self._parameters = FleetParameters(
             name=name,
             lease_duration_s=self._rules.lease_duration_s,
@@ -119,6 +141,7 @@ class Fleet:
             jitter=self._rules.jitter,
             namespace=namespace,
             registered=register,
+            status=self._status_rules is not None,
             spread_start=spread_start,
         )
         self._spread_start = spread_start
@@ -126,7 +149,7 @@ class Fleet:
         self._delete_on_exit = delete_on_exit
         self._exit_timeout_s = exit_timeout_s
         self._hollows: dict[str, Hollow] = {}
-        self._control = Control(self._group, scheduler, self._hollows, random, status=False)
+        self._control = Control(self._group, scheduler, self._hollows, random, status=self._status_rules is not None)
 
     @property
     def name(self) -> str:
@@ -170,7 +193,11 @@ class Fleet:
         tally.timeline = Timeline(clock.now())
         self._background.start(Sampler(self._group, self._hollows, tally.timeline).run, "states of the fleet's nodes")
         try:
-            await self._add(self._first_members)
+            await self._refuse_foreign(self._first_nodes, self._first_members)
+            if self._register:
+                self._background.start(self._watch().run, "watch of the fleet's Nodes")
+            members, self._first_members = self._first_members, ()
+            await self._add(members)
         except BaseException:
             await self._leave()
             raise
@@ -194,6 +221,7 @@ class Fleet:
             ApiError: a Node cannot be registered; those before it are in the fleet.
         """
         members = self._roll.enlist(nodes)
+        await self._refuse_foreign(nodes, members)
         await self._add(members)
         return tuple(member.name for member in members)
 
@@ -222,20 +250,49 @@ class Fleet:
                 await anyio.lowlevel.checkpoint()
 
     async def _register_and_start(self, member: Member) -> None:
-        node = await register_node(self._group.api, member.name, member.kind, self._group.clock.wall_us)
+        name, clock = member.name, self._group.clock
+        try:
+            node = await register_node(
+                self._group.api, name, member.kind, clock.wall_us, adopt_any=self._adopt == "any"
+            )
+        except Refused as error:
+            raise with_remedy(error) from error
         self._start(member, node.uid, node.uid if node.created else "")
 
     def _start(self, member: Member, owner_uid: str | None, created_uid: str) -> None:
-        name = member.name
+        name, now = member.name, self._group.clock.now()
         renewer = Renewer(self._rules, name, name, owner_uid=owner_uid)
         phase_s = spread(member.number, self._rules.renew_interval_s) if self._spread_start else 0.0
-        beat = Beat(self._group, renewer, due=self._group.clock.now() + phase_s)
-        self._hollows[name] = Hollow(member.kind, beat, created_uid)
-        self._scheduler.add(beat.renewal)
+        beat, status = Beat(self._group, renewer, due=now + phase_s), None
+        if self._status_rules is not None:
+            computed = now - self._random() * self._status_rules.update_frequency_s if self._spread_start else now
+            keeper = StatusKeeper(self._status_rules, now, reported=True, computed=computed)
+            status = StatusBeat(self._group, self._scheduler, keeper, name, member.kind)
+        hollow = self._hollows[name] = Hollow(member.kind, beat, status, created_uid)
+        for sender in hollow.senders:
+            self._scheduler.add(sender.renewal)
 
-    def _observe(self, beat: Beat, step: Next, error: ApiError | None) -> None:
-        if error is not None and step.failed:
-            self._tell(beat.renewer.name, error)
+    async def _refuse_foreign(self, nodes: Nodes, members: Sequence[Member]) -> None:
+        """Who names nodes, one by one, and writes leases alone, means them."""
+        if self._adopt == "own" and (self._register or not are_names(nodes)):
+            names = {member.name for member in members}
+            await refuse_foreign(self._group.api, names, self.name, registers=self._register)
+
+    def _watch(self) -> NodeWatch:
+        listener = FleetWatch(self._group, self._hollows)
+        selector = f"{FLEET_LABEL}={self.name}"
+        return NodeWatch(self._group.api, self._group.clock, self._random, listener, label_selector=selector)
+
+    def _heard(self, name: str, error: ApiError) -> None:
+        """A request for that node has failed. What waiting does not mend is said once in the log."""
+        kind = error_kind(error)
+        if kind in _SAID and kind not in self._said_once:
+            self._said_once.add(kind)
+            event, mends = _SAID[kind]
+            get_logger("heartbeat").warning(
+                event, fleet=self.name, node=name, error=str(error), remedy=mends(error), said="once"
+            )
+        self._tell(name, error)
 
     def _tell(self, name: str, error: ApiError) -> None:
         """A hook that raises is a bug of its owner's: it must not end the renewals of everybody else."""
@@ -271,8 +328,7 @@ class Fleet:
             if hollow.node_uid:
                 await self._delete_own(NODES, name, "", hollow.node_uid)
         except ApiError as error:
-            self._group.tally.failed(self._group.clock.now(), error)
-            self._tell(name, error)
+            self._group.failed(name, self._group.clock.now(), error)
 
     async def _delete_own(self, resource: Resource[Any], name: str, namespace: str, uid: str) -> None:
         with contextlib.suppress(NotFound, Conflict):

@@ -1,9 +1,10 @@
-"""One simulated node of a fleet: what it is, and what renews for it."""
+"""One simulated node of a fleet: what it is, and what sends for it."""
 
 from __future__ import annotations
 
 from lease_aio.heartbeat.beat import Beat
 from lease_aio.heartbeat.profile import NodeKind
+from lease_aio.heartbeat.status_beat import StatusBeat
 
 
 class Hollow:
@@ -12,12 +13,25 @@ class Hollow:
     Attributes:
         kind: What it shares with others.
         beat: Renews its lease.
+        status: Keeps the status of its Node, if that is kept.
         node_uid: Of its Node, if this fleet created that.
     """
 
-    __slots__ = ("beat", "kind", "node_uid")
+    __slots__ = ("beat", "kind", "node_uid", "status")
 
-    def __init__(self, kind: NodeKind, beat: Beat, node_uid: str = "") -> None:
+    def __init__(self, kind: NodeKind, beat: Beat, status: StatusBeat | None = None, node_uid: str = "") -> None:
         self.kind = kind
         self.beat = beat
+        self.status = status
         self.node_uid = node_uid
+
+    @property
+    def senders(self) -> tuple[Beat | StatusBeat, ...]:
+        """All that is sent for it."""
+        return (self.beat,) if self.status is None else (self.beat, self.status)
+
+    def reborn(self, due: float) -> None:
+        """Its process is another one, that remembers nothing."""
+        self.beat = self.beat.reborn(due)
+        if self.status is not None:
+            self.status = self.status.reborn(due)

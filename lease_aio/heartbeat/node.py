@@ -11,17 +11,30 @@ import zlib
 from lease_aio.heartbeat.profile import NodeGroup, NodeKind, NodeProfile
 from lease_aio.model import Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, ObjectMeta, Time
 
-__all__ = ["NodeGroup", "NodeKind", "NodeProfile", "is_ready", "made_ready", "new_node", "ready_status"]
+__all__ = ["NodeGroup", "NodeKind", "NodeProfile", "conditions_of", "healthy_status", "new_node"]
 
 _NUMBERED = re.compile(r"(.*?)(\d*)", re.ASCII)
 _MACHINES = uuid.UUID("6f1a4d0e-3c5b-4a63-9f0e-8d2b7c9e5a10")
 
-_CONDITIONS = (
-    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "there is enough memory"),
-    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "there is enough disk"),
-    ("PIDPressure", "False", "KubeletHasSufficientPID", "there are enough process ids"),
-    ("Ready", "True", "KubeletReady", "simulated"),
+_PRESSURES = (
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 )
+_READY = ("Ready", "True", "KubeletReady", "kubelet is posting ready status")
+
+Condition = tuple[str, str, str, str]
+"""Type, status, reason and message."""
+
+
+def conditions_of(unready: str) -> tuple[Condition, ...]:
+    """What a kubelet says of itself.
+
+    Args:
+        unready: Why it is not ready; empty if it is.
+    """
+    ready = ("Ready", "False", unready, "the node is told to be unready") if unready else _READY
+    return (*_PRESSURES, ready)
 
 
 def new_node(name: str, kind: NodeKind, wall_us: int) -> Node:
@@ -36,17 +49,17 @@ def new_node(name: str, kind: NodeKind, wall_us: int) -> Node:
     return Node(
         metadata=ObjectMeta(name=name, labels=kind.labels(name), annotations=dict(profile.annotations)),
         spec=NodeSpec(taints=profile.taints, provider_id=profile.provider_id.replace("{name}", name)),
-        status=ready_status(name, profile, wall_us),
+        status=healthy_status(name, profile, wall_us),
     )
 
 
-def ready_status(name: str, profile: NodeProfile, wall_us: int) -> NodeStatus:
+def healthy_status(name: str, profile: NodeProfile, wall_us: int) -> NodeStatus:
     """The status of a healthy Node."""
     machine = uuid.uuid5(_MACHINES, name)
     return NodeStatus(
         capacity=dict(profile.capacity),
         allocatable=dict(profile.capacity if profile.allocatable is None else profile.allocatable),
-        conditions=tuple(_condition(*one, wall_us) for one in _CONDITIONS),
+        conditions=tuple(_condition(*one, wall_us) for one in conditions_of("")),
         addresses=(*_own_addresses(name, profile), *profile.addresses),
         node_info={
             "machineID": machine.hex,
@@ -84,19 +97,6 @@ def _hosts(cidr: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, in
     if network.num_addresses <= 2:
         return network[0], network.num_addresses
     return network[1], network.num_addresses - 2
-
-
-def is_ready(node: Node) -> bool:
-    """Whether its Ready condition is True."""
-    ready = node.status.condition("Ready")
-    return ready is not None and ready.status == "True"
-
-
-def made_ready(node: Node, wall_us: int) -> tuple[NodeCondition, ...]:
-    """The conditions of `node` with those of a healthy Node in place of its own; conditions of others are kept."""
-    ours = {one[0] for one in _CONDITIONS}
-    kept = tuple(one for one in node.status.conditions if one.type not in ours)
-    return kept + tuple(_condition(*one, wall_us) for one in _CONDITIONS)
 
 
 def _condition(kind: str, status: str, reason: str, message: str, wall_us: int) -> NodeCondition:

@@ -9,15 +9,26 @@ from typing import TypeVar
 import anyio
 
 from lease_aio.api.protocol import NODES, Api, PatchType
-from lease_aio.errors import AlreadyExists, Conflict, LeaseAioError, NotFound, Throttled, Unavailable
-from lease_aio.heartbeat.node import NodeKind, is_ready, made_ready, new_node
-from lease_aio.model import Node, to_dict
+from lease_aio.errors import (
+    AlreadyExists,
+    ApiError,
+    ConfigurationError,
+    Conflict,
+    LeaseAioError,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
+from lease_aio.heartbeat.drift import NO_DRIFT, drift_of, status_patch
+from lease_aio.heartbeat.node import new_node
+from lease_aio.heartbeat.profile import FLEET_LABEL, NodeKind
+from lease_aio.model import Node
 
 AT_ONCE = 16
 """Requests in flight while Nodes are registered or deleted."""
 
 _TRIES = 8  # about 25 s
-_LONGEST_BACKOFF_S = 7.0
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 7.0
 
 T = TypeVar("T")
 
@@ -30,23 +41,60 @@ class Registered:
     created: bool
 
 
-async def register_node(api: Api, name: str, kind: NodeKind, wall_us: Callable[[], int]) -> Registered:
-    """Create a Node with a Ready status; one that exists is adopted, and made Ready if it is not.
+async def register_node(
+    api: Api, name: str, kind: NodeKind, wall_us: Callable[[], int], *, adopt_any: bool = True
+) -> Registered:
+    """Create a Node with a Ready status; one that exists is adopted: it gets the labels and a fresh status.
 
-    Tries again for about 25 s, with a kubelet's pauses, while the server cannot be reached or others change the Node at
-    the same time. Where the answer to a create was lost the Node counts as adopted.
+    Tries again for about 25 s while the server cannot be reached; a kubelet does so for ever. Where the answer to a
+    create was lost the Node counts as adopted.
+
+    Args:
+        api: Where.
+        name: The Node's.
+        kind: What it looks like.
+        wall_us: The wall clock.
+        adopt_any: Adopt one of another fleet, or of none, too.
 
     Raises:
+        ConfigurationError: the Node is not this fleet's.
         ApiError: what the last try met.
     """
-    backoff_s = 0.1
+    return await with_patience(
+        lambda: _register(api, name, kind, wall_us(), adopt_any=adopt_any),
+        over=(Unavailable, Throttled, Conflict, NotFound),
+    )
+
+
+async def with_patience(work: Callable[[], Awaitable[T]], *, over: tuple[type[ApiError], ...]) -> T:
+    """Do `work`, and try it again for about 25 s while it meets what passes.
+
+    The pauses are those of a kubelet that registers: 0.1 s, doubled up to 7 s.
+
+    Args:
+        work: Is done.
+        over: The errors that pass.
+
+    Raises:
+        ApiError: another one, or what the last try met.
+    """
+    backoff_s = _FIRST_BACKOFF_S
     for _ in range(_TRIES - 1):
         try:
-            return await _register(api, name, kind, wall_us())
-        except (Unavailable, Throttled, Conflict, NotFound) as error:
+            return await work()
+        except over as error:
             await anyio.sleep(error.retry_after_s or backoff_s)
         backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
-    return await _register(api, name, kind, wall_us())
+    return await work()
+
+
+def not_ours(name: str, owner: str, fleet: str) -> ConfigurationError:
+    """The refusal to write the Node of that name, whose label names that owner, or none."""
+    whose = f"belongs to the fleet {owner!r}" if owner else f"carries no label {FLEET_LABEL}={fleet}"
+    return ConfigurationError(
+        f"Node {name!r} exists and {whose}: it is not this fleet's, and was not written. Give another prefix or other "
+        "names, or adopt='any' to take over whatever has these names"
+    )
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int = AT_ONCE) -> None:
@@ -73,18 +121,23 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, 
         raise raised[0]
 
 
-async def _register(api: Api, name: str, kind: NodeKind, wall_us: int) -> Registered:
+async def _register(api: Api, name: str, kind: NodeKind, wall_us: int, *, adopt_any: bool) -> Registered:
     try:
         node = await api.create(NODES, new_node(name, kind, wall_us))
     except AlreadyExists:
-        node = await _adopt(api, await api.get(NODES, name), wall_us)
+        node = await api.get(NODES, name)
+        fleet, owner = kind.shared.get(FLEET_LABEL, ""), node.metadata.labels.get(FLEET_LABEL, "")
+        if not adopt_any and owner != fleet:  # it came after all were looked at
+            raise not_ours(name, owner, fleet) from None
+        node = await _adopt(api, node, kind, wall_us)
         return Registered(uid=node.metadata.uid, created=False)
     return Registered(uid=node.metadata.uid, created=True)
 
 
-async def _adopt(api: Api, node: Node, wall_us: int) -> Node:
-    if is_ready(node):
-        return node
-    conditions = [to_dict(condition) for condition in made_ready(node, wall_us)]
-    body = {"metadata": {"resourceVersion": node.resource_version}, "status": {"conditions": conditions}}
-    return await api.patch(NODES, node.name, body=body, type=PatchType.MERGE, subresource="status")
+async def _adopt(api: Api, node: Node, kind: NodeKind, wall_us: int) -> Node:
+    """Give it our labels, as a kubelet does with a Node that it finds, and report its status."""
+    labels = {key: value for key, value in kind.labels(node.name).items() if node.metadata.labels.get(key) != value}
+    if labels:
+        await api.patch(NODES, node.name, body={"metadata": {"labels": labels}})
+    body = status_patch(node.name, kind, "", drift_of(node, kind, "") or NO_DRIFT, wall_us)
+    return await api.patch(NODES, node.name, body=body, type=PatchType.STRATEGIC, subresource="status")

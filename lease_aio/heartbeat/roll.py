@@ -15,6 +15,11 @@ Nodes = int | NodeGroup | Collection[str] | Sequence[NodeGroup]
 """How nodes are asked for: so many, a group, several, or their names."""
 
 
+def are_names(nodes: Nodes) -> bool:
+    """Whether they were asked for by name, one by one."""
+    return not isinstance(nodes, int | NodeGroup) and all(isinstance(one, str) for one in nodes)
+
+
 class Member(NamedTuple):
     """One node: its name, its number in the whole fleet, and what it shares with others."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+import anyio.abc
+
 from lease_aio.api.protocol import NODES, Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError, NotFound
@@ -15,6 +17,8 @@ from lease_aio.heartbeat.register import register_node
 from lease_aio.heartbeat.renewer import Renewer
 from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
 from lease_aio.heartbeat.solo import Solo
+from lease_aio.heartbeat.solo_status import SoloStatus
+from lease_aio.heartbeat.status import StatusRules, status_rules
 from lease_aio.model import Lease
 from lease_aio.naming import check_lease_name
 from lease_aio.scheduler import Scheduler
@@ -31,9 +35,12 @@ class Heartbeat:
         api: The API server.
         scheduler: Drives the renewals; its `run()` must be running when the block is entered.
         clock: The scheduler's.
+        tasks: Owns what runs beside the block; nothing of it outlives the block.
         node: Name of the Node, of its lease, and the holder.
         register: Create the Node first, with a Ready status, unless it exists.
         profile: What a created Node looks like.
+        status: Keep the Node's status as well: written every 5 minutes, and within 10 s of a change by others, such as
+            Ready=Unknown. Left out: if `register` is given. `StatusRules` for other periods.
         owner: Whether the lease is owned by the Node. A kubelet writes nothing while its Node does not exist.
         lease_duration_s: Whole seconds; a quarter of it is the renew interval.
         renew_interval_s: Another interval.
@@ -53,10 +60,12 @@ class Heartbeat:
         api: Api,
         scheduler: Scheduler,
         clock: Clock,
+        tasks: anyio.abc.TaskGroup,
         *,
         node: str,
         register: bool = False,
         profile: NodeProfile | None = None,
+        status: bool | StatusRules | None = None,
         owner: Owner = Owner.REQUIRED,
         lease_duration_s: int = 40,
         renew_interval_s: float | None = None,
@@ -78,7 +87,10 @@ class Heartbeat:
             owner=owner,
             random=random,
         )
+        self._tasks = tasks
+        self._status_rules = status_rules(status=status, register=register, random=random)
         self._solo: Solo | None = None
+        self._status: SoloStatus | None = None
 
     @property
     def node(self) -> str:
@@ -102,8 +114,13 @@ class Heartbeat:
 
     @property
     def last_error(self) -> ApiError | None:
-        """What the last request met, if it failed; None again after one that did not."""
+        """What the last request for the lease met, if it failed; None again after one that did not."""
         return self._solo.last_error if self._solo else None
+
+    @property
+    def status_error(self) -> ApiError | None:
+        """The same for the Node's status."""
+        return self._status.last_error if self._status else None
 
     async def __aenter__(self) -> Self:
         uid: str | None = None
@@ -120,10 +137,18 @@ class Heartbeat:
                 f"Node {self._node!r} does not exist, and a kubelet writes no lease without it: create the Node, or "
                 "have it created with register=True, or give owner=Owner.NONE for a lease that stands alone"
             ) from error
+        if self._status_rules is not None:
+            parts = (self._api, self._scheduler, self._clock, self._tasks)
+            self._status = SoloStatus(*parts, rules=self._status_rules, name=self._node, kind=self._kind)
+            self._status.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._solo is not None:
-            await self._solo.stop()
+        try:
+            if self._status is not None:
+                await self._status.stop()
+        finally:
+            if self._solo is not None:
+                await self._solo.stop()

@@ -46,6 +46,7 @@ class Trouble:
         drift: How much more it is off after each second.
         skewed_at: When that was set.
         unready: Why the node reports that it is not ready; empty if it does not.
+        renewed_at: When the process that has crashed last renewed.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Trouble:
         "drift",
         "offset_s",
         "paused",
+        "renewed_at",
         "rereads",
         "silenced",
         "skewed_at",
@@ -67,6 +69,7 @@ class Trouble:
         self.delay_s = 0.0
         self.offset_s = self.drift = self.skewed_at = 0.0
         self.unready = ""
+        self.renewed_at: float | None = None
 
     @property
     def stopped(self) -> bool:

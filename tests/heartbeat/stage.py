@@ -51,8 +51,10 @@ class Stage:
         except NotFound:
             return None
 
-    async def make_node(self, name):
-        return await MemoryApi(self.store).create(NODES, Node(metadata=ObjectMeta(name=name)))
+    async def make_node(self, name, **labels):
+        """A Node without a status; labels with `_` for each of the other signs of `lease-aio/fleet`."""
+        said = {key.replace("__", "/").replace("_", "-"): value for key, value in labels.items()}
+        return await MemoryApi(self.store).create(NODES, Node(metadata=ObjectMeta(name=name, labels=said)))
 
     async def age_s(self, name, namespace=NODE_NAMESPACE):
         """How old the lease's renewTime is."""

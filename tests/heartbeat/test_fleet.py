@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from lease_aio.api.memory import MemoryApi, Moment
-from lease_aio.api.protocol import LEASES, NODES
-from lease_aio.errors import Call, ConfigurationError, NotFound, Refused, Throttled, Unavailable
+from lease_aio.api.protocol import LEASES, NODES, Page
+from lease_aio.errors import Call, ConfigurationError, Conflict, NotFound, Refused, Throttled, Unavailable
 from lease_aio.heartbeat import Fleet, Owner
 from lease_aio.model import (
     Lease,
@@ -86,7 +86,20 @@ async def test_a_failure_hook_that_raises_is_logged_and_ends_nothing(caplog):
 async def test_a_node_that_cannot_be_registered_is_raised_on_entering():
     async with staged() as stage:
         stage.faults = refusing
-        with pytest.raises(Refused, match="create nodes node-"):
+        with pytest.raises(Refused, match=r'list nodes: 403.*ClusterRole with the rule \{apiGroups.*"list".*"create"'):
+            async with Fleet(*stage.fleet_parts, nodes=50, register=True):
+                pytest.fail("entered")
+        assert stage.scheduler.report().beats.queued == 0
+
+
+async def test_a_create_that_is_refused_is_raised_with_the_rule_to_grant():
+    async def refuse_creates(moment, call):
+        if call.verb == "create":
+            await refusing(moment, call)
+
+    async with staged() as stage:
+        stage.faults = refuse_creates
+        with pytest.raises(Refused, match=r"create nodes node-.*ClusterRole with the rule"):
             async with Fleet(*stage.fleet_parts, nodes=50, register=True):
                 pytest.fail("entered")
         assert stage.scheduler.report().beats.queued == 0
@@ -121,15 +134,16 @@ async def test_registration_rests_as_long_as_the_server_asks():
 
 async def test_a_node_that_changes_while_it_is_adopted_is_looked_at_again():
     async with staged() as stage:
-        await stage.make_node("node-0")
+        await stage.make_node("node-0", lease_aio__fleet="fleet")
 
-        async def mark_before_the_patch(moment, call):
+        async def mark_and_conflict(moment, call):
             if call.verb == "patch" and moment is Moment.BEFORE:
                 stage.faults = None
                 body = {"status": {"conditions": [{"type": "Late", "status": "True"}]}}
                 await MemoryApi(stage.store).patch(NODES, "node-0", body=body, subresource="status")
+                raise Conflict(call, "the object has been modified", status=409)
 
-        stage.faults = mark_before_the_patch
+        stage.faults = mark_and_conflict
         async with Fleet(*stage.fleet_parts, nodes=1, register=True):
             status = (await stage.node("node-0")).status
             assert (status.condition("Late").status, status.condition("Ready").status) == ("True", "True")
@@ -230,7 +244,7 @@ async def test_a_synchronous_start_can_be_asked_for():
         by_second(stage, count)
         async with Fleet(*stage.fleet_parts, nodes=1000, spread_start=False):
             await anyio.sleep(0.5)
-        assert count[0] == 2000
+        assert count[0] == 2000 + 1, "a look at the Nodes comes first"
 
 
 async def test_a_report_says_how_fast_how_late_and_how_far_apart():
@@ -274,7 +288,7 @@ async def test_registered_nodes_are_ready_and_own_their_leases():
 
 async def test_an_existing_node_is_adopted_and_made_ready():
     async with staged() as stage:
-        made = await stage.make_node("node-0")
+        made = await stage.make_node("node-0", lease_aio__fleet="fleet")
         unknown = (
             NodeCondition(type="Ready", status="Unknown", reason="NodeStatusUnknown"),
             NodeCondition(type="NetworkUnavailable", status="False"),
@@ -333,6 +347,9 @@ class ForgetfulApi:
 
     async def get(self, *_args, **_options):
         raise NotFound(Call(verb="get", resource="leases"), "not found", status=404)
+
+    async def list(self, *_args, **_options):
+        return Page(items=(), resource_version="1")
 
     async def create(self, resource, value, **_options):
         return await self.replace(resource, value.with_metadata(uid=str(uuid.uuid4()), creation_timestamp=Time(10**15)))

@@ -2,9 +2,9 @@ import anyio
 import pytest
 
 from lease_aio.errors import Call, Conflict, Unavailable
-from lease_aio.heartbeat.node import NodeKind, NodeProfile, is_ready, made_ready, new_node
+from lease_aio.heartbeat.node import NodeKind, NodeProfile, new_node
 from lease_aio.heartbeat.register import for_each
-from lease_aio.model import Node, NodeCondition, NodeStatus, ObjectMeta, Taint, Time
+from lease_aio.model import Taint, Time
 from tests.heartbeat.dialogue import WALL_US
 
 pytestmark = pytest.mark.virtual_time
@@ -14,7 +14,7 @@ def test_a_new_node_is_ready_and_has_what_a_scheduler_looks_for():
     taint = Taint(key="gpu", effect="NoSchedule")
     profile = NodeProfile(capacity={"cpu": "2"}, labels={"zone": "a"}, taints=(taint,))
     node = new_node("n1", NodeKind(profile), WALL_US)
-    assert is_ready(node)
+    assert node.status.condition("Ready").status == "True"
     assert node.status.capacity == node.status.allocatable == {"cpu": "2"}
     assert node.metadata.labels == {
         "kubernetes.io/hostname": "n1",
@@ -24,23 +24,6 @@ def test_a_new_node_is_ready_and_has_what_a_scheduler_looks_for():
     }
     assert node.spec.taints == (taint,)
     assert {c.last_heartbeat_time for c in node.status.conditions} == {Time(WALL_US)}
-
-
-@pytest.mark.parametrize("status", ["False", "Unknown", None])
-def test_a_node_is_not_ready_unless_it_says_so(status):
-    conditions = (NodeCondition(type="Ready", status=status),) if status else ()
-    assert not is_ready(Node(metadata=ObjectMeta(name="n"), status=NodeStatus(conditions=conditions)))
-
-
-def test_making_a_node_ready_keeps_the_conditions_of_others():
-    theirs = NodeCondition(type="NetworkUnavailable", status="False")
-    found = Node(
-        metadata=ObjectMeta(name="n"),
-        status=NodeStatus(conditions=(NodeCondition(type="Ready", status="Unknown"), theirs)),
-    )
-    conditions = made_ready(found, WALL_US)
-    assert theirs in conditions
-    assert [c.status for c in conditions if c.type == "Ready"] == ["True"]
 
 
 async def test_work_for_many_is_done_a_few_at_a_time():

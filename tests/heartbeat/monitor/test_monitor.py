@@ -329,7 +329,7 @@ async def test_an_eviction_is_told_when_its_time_comes_between_two_passes():
 async def test_beside_a_controller_a_node_recovers_when_its_kubelet_says_so():
     async with (
         staged() as stage,
-        Fleet(*stage.fleet_parts, nodes=3, register=True) as fleet,
+        Fleet(*stage.fleet_parts, nodes=3, register=True, status=False) as fleet,
         watched(stage) as seen,
     ):
         await anyio.sleep(30)
