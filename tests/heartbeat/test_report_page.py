@@ -88,7 +88,10 @@ def test_what_is_drawn_is_what_was_reported(page: str):
     assert sum(figures["gap-distribution"]["data"][0]["y"]) == MADE_UP.gap.count
     assert sum(figures["lateness-distribution"]["data"][0]["y"]) == MADE_UP.lateness.count
     assert sum(figures["errors"]["data"][0]["y"]) == MADE_UP.errors["throttled"]
-    assert [len(trace["x"]) for trace in figures["detection"]["data"]] == [SILENT, SILENT]
+    verdicts = {trace["name"]: sum(trace["y"]) for trace in figures["verdicts"]["data"]}
+    assert verdicts == MADE_UP.timeline.verdict_counts == {"unknown": SILENT, "ready": SILENT}
+    assert [(trace["name"], len(trace["x"])) for trace in figures["detection"]["data"]] == [("unknown", SILENT)]
+    assert [sum(trace["y"]) for trace in figures["detection-distribution"]["data"]] == [SILENT]
     assert max(each or 0 for each in figures["gap"]["data"][2]["y"]) == pytest.approx(MADE_UP.gap.max_s)
 
 

@@ -8,8 +8,8 @@ The page loads nothing: style, script, plots and the document itself (`<script i
 content policy forbids the browser to ask any server. It needs the extra `report` (plotly); the document needs nothing.
 """
 
-from lease_aio.heartbeat.report.files import write_json, write_report
+from lease_aio.heartbeat.report.files import check_writable, write_json, write_report
 from lease_aio.heartbeat.report.page import report_page
 from lease_aio.heartbeat.report.summary import Finding, Level, findings
 
-__all__ = ["Finding", "Level", "findings", "report_page", "write_json", "write_report"]
+__all__ = ["Finding", "Level", "check_writable", "findings", "report_page", "write_json", "write_report"]

@@ -9,7 +9,7 @@ from html import escape
 from lease_aio.heartbeat.history import TimelineSnapshot
 from lease_aio.heartbeat.report.along import TimePlots
 from lease_aio.heartbeat.report.distributions import detection_distribution, gap_distribution, lateness_distribution
-from lease_aio.heartbeat.report.series import columns_of
+from lease_aio.heartbeat.report.series import ENDINGS, columns_of
 from lease_aio.heartbeat.report.style import Figure, Limit
 from lease_aio.heartbeat.report.summary import Finding, Level, findings, listed, number
 from lease_aio.heartbeat.report.tables import (
@@ -202,22 +202,28 @@ def _verdicts(timeline: TimelineSnapshot | None, plots: TimePlots | None, limits
     topic = "Verdicts of the control plane"
     if timeline is None or plots is None or not timeline.verdict_counts:
         return Section(topic=topic, title="None was seen", about="They are read from the Nodes, if the fleet has any.")
-    drawn = [Plot(name="verdicts", caption="Verdicts over time", figure=plots.verdicts())]
-    if timeline.detection:
-        figure = plots.detection(timeline.verdicts, limits)
-        drawn = [
-            Plot(name="detection", caption="Each verdict: when, and how long after the last renewal", figure=figure),
+    drawn = [Plot(name="verdicts", caption="All verdicts over time", figure=plots.verdicts())]
+    detection = {word: each for word, each in timeline.detection.items() if word not in ENDINGS}
+    if detection:
+        detected = [each for each in timeline.verdicts if each.verdict in detection]
+        drawn += [
+            Plot(
+                name="detection",
+                caption="When, and how long after the last renewal of the node",
+                figure=plots.detection(detected, limits),
+            ),
             Plot(
                 name="detection-distribution",
                 caption="How long after the last renewal, all of them",
-                figure=detection_distribution(timeline.detection, limits),
+                figure=detection_distribution(detection, limits),
             ),
         ]
     return Section(
         topic=topic,
         title=_verdicts_title(timeline),
-        about="What the control plane wrote on Nodes. It calls a node Unknown when it has seen no sign of life for the "
-        "grace period, and looks every few seconds.",
+        about="What the control plane wrote on Nodes. Unknown: no sign of life for the grace period, which it looks "
+        "for every few seconds. Tainted: nothing new is scheduled there. Evicting: its pods have to go. Ready, "
+        "untainted and sparing: that this is over.",
         plots=drawn,
         html=verdict_table(timeline),
     )

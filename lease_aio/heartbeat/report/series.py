@@ -14,6 +14,9 @@ from lease_aio.scheduler import HistogramSnapshot, SparseHistogram
 STATES = ("fresh", "unready", "late", "silenced", "paused", "crashed", "pending")
 """The words of `NodeState`, as they are stacked: those that do well lie at the ground."""
 
+ENDINGS = frozenset({"ready", "untainted", "sparing"})
+"""The verdicts that take another one back: how long they came after a renewal says little."""
+
 _POINTS = 400  # as many as a screen shows
 
 Numbers = list[float | None]

@@ -30,7 +30,14 @@ LOWEST_S = 1e-6
 """Where logarithmic axes of durations begin."""
 
 _LIMIT = "#cf4a5c"
-_VERDICTS = {"unknown": "#d9534f", "ready": "#4c8fd6"}
+_VERDICTS = {
+    "unknown": "#d9534f",
+    "tainted": "#e3a63b",
+    "evicting": "#8f6fc9",
+    "ready": "#4c8fd6",
+    "untainted": "#8bb8e8",
+    "sparing": "#3fa39b",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
