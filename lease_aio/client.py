@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeGuard, cast
 import anyio
 import anyio.abc
 
-from lease_aio.api import LEASE_CANDIDATES, LEASES, AiohttpTransport, Api, Follow, Page, PatchType, RestApi, follow
+from lease_aio.api import LEASE_CANDIDATES, LEASES, Api, Follow, Page, PatchType, RestApi, follow, open_transport
 from lease_aio.api.memory import MemoryApi
 from lease_aio.clock import Clock, SystemClock
 from lease_aio.election import (
@@ -626,9 +626,7 @@ async def connect(
             from lease_aio.api.config import load_configuration  # noqa: PLC0415 - see the import of ApiClient
 
             loaded = await load_configuration(kubeconfig, context=context)
-            api = await stack.enter_async_context(
-                RestApi(AiohttpTransport(loaded.configuration, headers=loaded.headers))
-            )
+            api = await stack.enter_async_context(RestApi(open_transport(loaded.configuration, headers=loaded.headers)))
             found = loaded.namespace or DEFAULT_NAMESPACE
         else:
             raise ConfigurationError(f"target={target!r} is not known; leave it out, or give 'embedded'")

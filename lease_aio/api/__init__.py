@@ -4,6 +4,7 @@
 """
 
 from lease_aio.api.backoff import Backoff
+from lease_aio.api.direct import open_transport
 from lease_aio.api.follow_state import Change, ChangeType
 from lease_aio.api.following import Follow, follow
 from lease_aio.api.http import AiohttpTransport
@@ -43,4 +44,5 @@ __all__ = [
     "Watch",
     "WatchEvent",
     "follow",
+    "open_transport",
 ]

@@ -29,7 +29,7 @@ class Loaded:
     """How to reach one API server.
 
     Attributes:
-        configuration: For `AiohttpTransport`, or for kubernetes_asyncio's ApiClient; keeps its credentials fresh.
+        configuration: For `open_transport`, or for kubernetes_asyncio's ApiClient; keeps its credentials fresh.
         namespace: The default one of the context or the pod.
         source: Where this was found, in words.
         headers: To send with each request: the kubeconfig's impersonation.

@@ -113,8 +113,13 @@ class AiohttpTransport:
         response = await self._bounded(self._send("GET", target, headers, None), timeout_s)
         return AiohttpStream(response)
 
+    @staticmethod
+    def _note_sent(*, sent: bool) -> None:
+        """Whether the present request may have reached the server."""
+        _connected.set(sent)
+
     async def _bounded(self, work: Coroutine[Any, Any, R], timeout_s: float) -> R:
-        _connected.set(False)
+        self._note_sent(sent=False)
         try:
             async with asyncio.timeout(timeout_s):
                 return await work
@@ -137,7 +142,7 @@ class AiohttpTransport:
         response = await self._send_once(method, target, self._all_headers(headers, authorization), body)
         if response.status != 401:
             return response
-        _connected.set(False)  # what was answered with 401 was not done
+        self._note_sent(sent=False)  # what was answered with 401 was not done
         try:
             renewed = await self._credentials.renew(generation)
         except BaseException:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from lease_aio.api.answers import date_of, error_from_transport, read_object, require_success, unintelligible
-from lease_aio.api.http import AiohttpTransport
+from lease_aio.api.direct import open_transport
 from lease_aio.api.paths import collection_path, object_path, query_string, require_namespace
 from lease_aio.api.protocol import Page, PatchType, Resource, T
 from lease_aio.api.transport import Answer, Transport, TransportError
@@ -29,7 +29,7 @@ class RestApi:
     """An `Api` at the other end of a transport. Enter it before use: it opens and closes the transport.
 
     Args:
-        transport: What sends the bytes; `AiohttpTransport(configuration)` normally.
+        transport: What sends the bytes; `open_transport(configuration)` normally.
         timeout_s: Bound of a request where the call names none.
     """
 
@@ -51,7 +51,7 @@ class RestApi:
             del headers["User-Agent"]
         if api_client.cookie:
             headers["Cookie"] = str(api_client.cookie)
-        return cls(AiohttpTransport(api_client.configuration, headers=headers), timeout_s=timeout_s)
+        return cls(open_transport(api_client.configuration, headers=headers), timeout_s=timeout_s)
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()

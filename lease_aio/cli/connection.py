@@ -9,7 +9,7 @@ from typing import Any
 
 from kubernetes_asyncio.client import Configuration
 
-from lease_aio.api import AiohttpTransport, RestApi
+from lease_aio.api import RestApi, open_transport
 from lease_aio.client import DEFAULT_NAMESPACE, LeaseClient, connect
 from lease_aio.election import Guard
 from lease_aio.errors import ConfigurationError, NotFound
@@ -69,7 +69,7 @@ async def opened(connection: Connection, *, guard: Guard | None = None) -> Async
     async with AsyncExitStack() as stack:
         if connection.embedded:
             server = await stack.enter_async_context(serve())
-            api = await stack.enter_async_context(RestApi(AiohttpTransport(_configuration(server.url))))
+            api = await stack.enter_async_context(RestApi(open_transport(_configuration(server.url))))
             client = LeaseClient(api, namespace=connection.namespace or DEFAULT_NAMESPACE, guard=guard)
             yield Opened(leases=await stack.enter_async_context(client), server=server)
         else:

@@ -16,6 +16,9 @@ from lease_aio.model import Lease, LeaseSpec, MicroTime, encode, new_lease
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+TRANSPORT: type[AiohttpTransport] = AiohttpTransport
+"""What `rest` speaks through; see the fixture `each_transport`."""
+
 LEASE = new_lease("a", "b", LeaseSpec(holder_identity="me", renew_time=MicroTime(0))).with_metadata(
     resource_version="7"
 )
@@ -91,7 +94,7 @@ def rest(url: str, *, timeout_s: float = 5.0, **settings: Any) -> RestApi:
     configuration = Configuration(host=url)
     for name, value in settings.items():
         setattr(configuration, name, value)
-    return RestApi(AiohttpTransport(configuration, environ={}), timeout_s=timeout_s)
+    return RestApi(TRANSPORT(configuration, environ={}), timeout_s=timeout_s)
 
 
 def lease_text(lease: Lease = LEASE) -> str:

@@ -16,13 +16,16 @@ import yaml
 from aiohttp import web
 from kubernetes_asyncio.client import Configuration
 
-from lease_aio.api import LEASES, AiohttpTransport, RestApi
+from lease_aio.api import LEASES, RestApi
 from lease_aio.api.config import load_configuration
 from lease_aio.api.credentials import Credentials
 from lease_aio.api.sources import ExecPlugin, ProviderSource, TokenFile
 from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import ConfigurationError, Refused, Unavailable
+from tests.api import servers
 from tests.api.servers import LEASE, lease_text, rest, serving, status_text
+
+WAYS = pytest.mark.usefixtures("each_transport")
 
 PLUGIN = """\
 import json, os, pathlib, sys
@@ -94,7 +97,7 @@ class Guarded:
 
     async def api(self, user: dict[str, Any]) -> RestApi:
         loaded = await load_configuration(self.kubeconfig(user))
-        return RestApi(AiohttpTransport(loaded.configuration, environ={}), timeout_s=10)
+        return RestApi(servers.TRANSPORT(loaded.configuration, environ={}), timeout_s=10)
 
 
 @pytest.fixture
@@ -103,6 +106,7 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
         yield server
 
 
+@WAYS
 async def test_a_401runs_the_plugin_again_and_asks_once_more(guarded: Guarded) -> None:
     async with await guarded.api(guarded.plugin(token="run-{}")) as api:
         guarded.wanted = "run-1"
@@ -112,6 +116,7 @@ async def test_a_401runs_the_plugin_again_and_asks_once_more(guarded: Guarded) -
     assert guarded.seen == ["Bearer run-1", "Bearer run-1", "Bearer run-2"]
 
 
+@WAYS
 async def test_many_requests_that_are_refused_at_once_run_the_plugin_once(guarded: Guarded) -> None:
     async with await guarded.api(guarded.plugin(token="run-{}")) as api:
         guarded.wanted = "run-2"
@@ -121,6 +126,7 @@ async def test_many_requests_that_are_refused_at_once_run_the_plugin_once(guarde
     assert guarded.plugin_runs == 2
 
 
+@WAYS
 async def test_credentials_that_stay_refused_are_a_refusal_and_not_a_loop(guarded: Guarded) -> None:
     async with await guarded.api(guarded.plugin(token="run-{}")) as api:
         for _ in range(5):
@@ -129,6 +135,7 @@ async def test_credentials_that_stay_refused_are_a_refusal_and_not_a_loop(guarde
     assert guarded.plugin_runs == 2
 
 
+@WAYS
 async def test_a_plugin_that_fails_when_it_is_needed_is_told_in_its_own_words(guarded: Guarded) -> None:
     async with await guarded.api(guarded.plugin(token="run-{}")) as api:
         guarded.plugin_answers(exit="login first")
@@ -152,6 +159,7 @@ async def test_a_token_near_its_end_is_renewed_before_it_is_refused(tmp_path: Pa
     assert await anyio.Path(tmp_path / "runs").read_text() == "xx"
 
 
+@WAYS
 async def test_a_client_certificate_of_a_plugin_is_shown(guarded: Guarded) -> None:
     mine = guarded.ca.issue_cert("me@example.com")
     answer = {
@@ -160,9 +168,10 @@ async def test_a_client_certificate_of_a_plugin_is_shown(guarded: Guarded) -> No
     }
     loaded = await load_configuration(guarded.kubeconfig(guarded.plugin(**answer)))
     assert await anyio.Path(loaded.configuration.cert_file).read_text() == answer["clientCertificateData"]
-    assert AiohttpTransport(loaded.configuration).origin == guarded.url
+    assert servers.TRANSPORT(loaded.configuration).origin == guarded.url
 
 
+@WAYS
 async def test_a_renewed_client_certificate_is_shown_on_new_connections(tmp_path: Path) -> None:
     ca = trustme.CA()
     names = ("one@example.com", "two@example.com")
@@ -211,6 +220,7 @@ async def test_a_rotated_token_file_is_read_again(tmp_path: Path) -> None:
     assert configuration.api_key == {"BearerToken": "Bearer two"}
 
 
+@WAYS
 async def test_a_token_file_rotated_early_is_read_at_the_first_401(guarded: Guarded) -> None:
     token = guarded.folder / "token"
     token.write_text("one")
@@ -239,10 +249,11 @@ async def test_a_hook_of_others_is_asked_as_kubernetes_asyncio_asks_it(guarded: 
     assert guarded.seen == ["Bearer one"]
 
 
+@WAYS
 async def test_a_token_that_others_change_in_the_configuration_is_sent(guarded: Guarded) -> None:
     configuration = Configuration(host=guarded.url, api_key={"BearerToken": "old"}, ssl_ca_cert=str(guarded.trusted))
     configuration.api_key_prefix["BearerToken"] = "Bearer"
-    async with RestApi(AiohttpTransport(configuration, environ={})) as api:
+    async with RestApi(servers.TRANSPORT(configuration, environ={})) as api:
         configuration.api_key["BearerToken"] = "one"
         assert await api.get(LEASES, "a", "b") == LEASE
 
@@ -315,6 +326,7 @@ async def test_credentials_that_are_left_stop_a_hook_that_still_works() -> None:
     assert stopped
 
 
+@WAYS
 async def test_a_time_out_while_credentials_are_renewed_leaves_no_doubt_about_a_write(guarded: Guarded) -> None:
     class Slow:
         async def __call__(self, configuration: Configuration) -> None: ...

@@ -15,6 +15,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 
 from lease_aio.api import LEASES, AiohttpTransport, RestApi
 from lease_aio.errors import ConfigurationError, Invalid, Refused, Throttled, Unavailable
+from tests.api import servers
 from tests.api.servers import (
     LEASE,
     answer_with,
@@ -26,6 +27,8 @@ from tests.api.servers import (
     status_text,
     talking,
 )
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 
@@ -342,7 +345,7 @@ def proxied(url: str, environ: dict[str, str], ca: str, **settings: str) -> Rest
     configuration.ssl_ca_cert = ca
     for name, value in settings.items():
         setattr(configuration, name, value)
-    return RestApi(AiohttpTransport(configuration, environ=environ), timeout_s=5)
+    return RestApi(servers.TRANSPORT(configuration, environ=environ), timeout_s=5)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from lease_aio.api import (
     Watch,
     WatchEvent,
 )
+from lease_aio.api.direct import DirectTransport
 from lease_aio.api.memory import MemoryApi
 from lease_aio.errors import AlreadyExists, ConfigurationError, Conflict, Expired, Invalid, NotFound, Refused
 from lease_aio.model import Lease, LeaseCandidate, LeaseCandidateSpec, LeaseSpec, MicroTime, Node, ObjectMeta, new_lease
@@ -37,14 +38,17 @@ def store() -> Store:
     return Store(now=time.time_ns() // 1000, history_limit=8)
 
 
-@pytest.fixture(params=["rest", "memory"])
+@pytest.fixture(params=["rest", "direct", "memory"])
 async def api(request: pytest.FixtureRequest, store: Store) -> AsyncIterator[Api]:
     if request.param == "memory":
         yield MemoryApi(store)
         return
+    if request.param == "direct":
+        pytest.importorskip("httptools")
+    transport = AiohttpTransport if request.param == "rest" else DirectTransport
     async with (
         serve(store=store) as server,
-        RestApi(AiohttpTransport(Configuration(host=server.url), environ={}), timeout_s=5) as rest,
+        RestApi(transport(Configuration(host=server.url), environ={}), timeout_s=5) as rest,
     ):
         yield rest
 

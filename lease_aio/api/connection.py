@@ -1,0 +1,136 @@
+"""One kept connection to a server that speaks HTTP/1.1: one request on it at a time. Needs the extra `fast`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from lease_aio.api.transport import Answer
+
+httptools: Any = importlib.import_module("httptools")  # an extra, which type checkers may be without
+
+_FRAMED = ("Content-Length", "Transfer-Encoding")
+
+
+class Headers(Mapping[str, str]):
+    """The headers of one answer, looked up in any case. They are read when somebody looks, which is seldom."""
+
+    __slots__ = ("_raw", "_read")
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+        self._read: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._by_name()[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name())
+
+    def __len__(self) -> int:
+        return len(self._by_name())
+
+    def _by_name(self) -> dict[str, str]:
+        if self._read is None:
+            self._read = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._raw}
+        return self._read
+
+
+class Connection(asyncio.Protocol):
+    """Sends requests and reads their answers, one after another.
+
+    Attributes:
+        usable: It can carry another request. Not so once it broke, the server will not keep it, or something came on it
+            that nobody had asked for.
+        begun: Some of the answer to the last request has come.
+        idle_since: For the pool: when it was last given back.
+    """
+
+    __slots__ = ("_answer", "_body", "_headers", "_parser", "_transport", "begun", "idle_since", "usable")
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[Answer] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self.begun = False
+        self.usable = True
+        self.idle_since = 0.0
+
+    async def ask(self, request: bytes) -> Answer:
+        """Send one request and wait for its whole answer; given up, the connection is, too.
+
+        Raises:
+            OSError: the connection broke, or what came is no HTTP.
+        """
+        assert self._transport is not None
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answer, self.begun = answer, False
+        try:
+            self._transport.write(request)
+            return await answer
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Give it up at once: a polite TLS good-bye would outlive us, and the loop perhaps."""
+        self.usable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """For the event loop."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+
+    def data_received(self, data: bytes) -> None:
+        """For the event loop."""
+        self.begun = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._break(ConnectionError(f"what came is no HTTP answer ({error})"))
+
+    def eof_received(self) -> None:
+        """For the event loop. An answer without a length ends with its connection."""
+        self.usable = False
+        if self._headers and not any(name in Headers(self._headers) for name in _FRAMED):
+            self.on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """For the event loop."""
+        self._break(exc or ConnectionResetError("the server hung up"))
+
+    def on_message_begin(self) -> None:
+        """For the parser."""
+        if self._answer is None:
+            self.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """For the parser."""
+        self._headers.append((name, value))
+
+    def on_body(self, data: bytes) -> None:
+        """For the parser."""
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """For the parser."""
+        headers, body = self._headers, self._body
+        self._headers, self._body = [], []
+        status: int = self._parser.get_status_code()
+        if status < 200:  # an interim answer: the real one follows
+            return
+        self.usable = self.usable and bool(self._parser.should_keep_alive())
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_result(Answer(status, Headers(headers), body[0] if len(body) == 1 else b"".join(body)))
+
+    def _break(self, error: Exception) -> None:
+        self.abort()
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
