@@ -95,6 +95,7 @@ class World:
             *(core._phase, core._must_read, core._buried, core._ours is not None, core._reason, core.polling),
             *(self.now >= core.valid_until, self.now >= core.due, min(core._setbacks, 2)),
             *(None if seen is self else (seen,), stored, self._flight_kind(flight)),
+            core._coordination is not None and core._ours is not None and core._coordination.superseded(core._ours),
             tuple(self._flight_kind(doubt) for doubt in core._doubtful[-2:]),
         )
 
@@ -127,6 +128,9 @@ class World:
             yield "late", at
         for holder in ("other", "", None):
             yield "stranger", holder
+        if core._coordination is not None:
+            yield "appoint", "me"
+            yield "prefer", None
         if self.lease is not None:
             yield "show", None
             yield "delete", None
@@ -193,6 +197,14 @@ class World:
                     self.store(request.lease)
             case "delete":
                 self.version, self.lease = self.version + 1, None
+            case "prefer":
+                if self.lease is not None:
+                    self.store(self.lease.with_spec(preferred_holder="other"))
+            case "appoint":
+                spec = LeaseSpec(
+                    holder_identity=about, lease_duration_seconds=5, renew_time=MicroTime(10**16 + self.version)
+                )
+                self.store(new_lease("x", "default", spec))
             case "stranger":
                 spec = LeaseSpec(
                     holder_identity=about, lease_duration_seconds=15, renew_time=MicroTime(10**16 + self.version)
@@ -205,10 +217,10 @@ class World:
         return self.lease
 
 
-def walk(most: int) -> tuple[set[Transition], int, int]:
+def walk(most: int, election: type[Watched] = Watched) -> tuple[set[Transition], int, int]:
     """All transitions found, how many worlds were explored, and how many steps were tried in them."""
 
-    class Walked(Watched):
+    class Walked(election):
         pass
 
     first = World(Walked)

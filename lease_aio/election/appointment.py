@@ -81,38 +81,41 @@ class Coordination:
             before: The record known until now.
             gap: There may have been others in between.
         """
-        known = self._heard(lease, before, gap=gap) if not ours else self
+        known = self._heard(lease, before, ours=ours, gap=gap)
         if ours or not lease.holder:
             return replace(known, clear_at=-math.inf)  # whoever wrote this had waited for those before, or has stopped
-        if lease.holder == self.identity and self._appoints(lease, before):
-            if not gap or _same(lease, before):
-                return known
-            return replace(known, clear_at=max(self.clear_at, now + self._longest_s(lease)))
+        if self._appoints_me(lease, before) and (not gap or _same(lease, before)):
+            return known
         return replace(known, clear_at=max(self.clear_at, now + self._lasts_s(lease)))
 
-    def _appoints(self, lease: Lease, before: Lease | None) -> bool:
+    def _appoints_me(self, lease: Lease, before: Lease | None) -> bool:
         """A coordinator wrote it: it leaves the acquire time out, and names nobody who is named already.
 
-        Else it is the writing of another process with the same identity.
+        Else it is the writing of another, perhaps of one with the same identity.
         """
-        if lease.spec.acquire_time is not None:
+        if lease.holder != self.identity or lease.spec.acquire_time is not None:
             return False
         return before is None or before.holder != self.identity or _same(lease, before)
 
-    def _longest_s(self, lease: Lease) -> float:
-        """A term that was never seen may have been confirmed just before this was written, as long as ours are."""
-        return max(self._lasts_s(lease), self.timing.takeover_after_s(self.timing.lease_duration_s))
-
     def _lasts_s(self, lease: Lease) -> float:
-        return self.timing.takeover_after_s(lease.spec.lease_duration_seconds)
+        """How long no other may take it.
 
-    def _heard(self, lease: Lease, before: Lease | None, *, gap: bool) -> Coordination:
+        A coordinator puts a short duration of its own in place of the one before. A term of which nothing was seen may
+        have been confirmed just before that, and whom it names may have to let one run out: that is taken to last as
+        long as ours do.
+        """
+        written_s = self.timing.takeover_after_s(lease.spec.lease_duration_seconds)
+        if lease.spec.acquire_time is not None:
+            return written_s
+        return max(written_s, self.timing.takeover_after_s(self.timing.lease_duration_s))
+
+    def _heard(self, lease: Lease, before: Lease | None, *, ours: bool, gap: bool) -> Coordination:
         """Whether a coordinator acts, as this record shows."""
         appointed = bool(lease.holder) and lease.spec.acquire_time is None
         if appointed or preferred_holder(lease):
-            return replace(self, idle=False) if self.idle else self
+            return replace(self, idle=False)
         taken = lease.holder and (before is None or before.holder != lease.holder)
-        return replace(self, idle=True) if taken and not gap else self
+        return replace(self, idle=True) if taken and not ours and not gap else self
 
 
 def _same(lease: Lease, before: Lease | None) -> bool:

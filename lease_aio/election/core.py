@@ -429,8 +429,11 @@ class Election:
         return (Started(term=self.term),)
 
     def _read_back(self, flight: _Flight, lease: Lease | None, now: float) -> tuple[Event, ...]:
-        self._must_read = False
-        self._read_at, self._in_step = now, True
+        self._read_at = now
+        if lease is None and self._shown_since(flight):  # which of the two is newer?
+            self._must_read = True
+            return ()
+        self._must_read, self._in_step = False, True
         if lease is None:
             return self._absent(now)
         if int(lease.resource_version) < flight.known:  # the cluster was restored from a backup: what we knew is void
@@ -439,6 +442,12 @@ class Election:
             self._seen = _Seen(lease, now)
             return self._absent(now)
         return self._learn(lease, now, gap=True)
+
+    def _shown_since(self, flight: _Flight) -> bool:
+        """The watch has shown a record since that read was sent."""
+        if flight.request.kind is not Kind.READ or self._seen is None:
+            return False
+        return flight.known < int(self._seen.lease.resource_version) == self._version
 
     def _learn(self, lease: Lease, now: float, *, gap: bool) -> tuple[Event, ...]:
         """A record was read or watched: perhaps it is a write of ours that nobody answered for."""

@@ -188,11 +188,18 @@ def test_an_appointment_with_another_preferred_already_is_not_taken_up():
     assert it.core.due > it.now + FALLBACK_S
 
 
-def test_the_appointment_of_another_is_left_alone():
+def test_the_appointment_of_another_is_left_alone_as_long_as_that_one_may_have_to_wait():
     it = candidate()
     it.read(it.foreign(""))
     it.watch(appointed(it, "other"))
-    assert it.core.due == pytest.approx(1000 + 5 * 1.01 + FALLBACK_S)
+    assert it.core.due == pytest.approx(1000 + TAKEOVER_S + FALLBACK_S)
+
+
+def test_an_appointment_of_another_that_is_read_may_hide_a_longer_term_than_it_says():
+    it = candidate()
+    it.read(appointed(it, "other"))
+    it.watch(appointed(it))
+    assert it.core.due == pytest.approx(1000 + TAKEOVER_S)
 
 
 def test_its_own_lost_term_is_taken_up_again_if_nobody_has_come_since():
@@ -316,6 +323,16 @@ def test_a_sign_of_the_coordinator_makes_it_wait_again(sign):
 def test_who_has_fallen_back_yields_to_the_coordinator_when_it_returns():
     it, ours = fallen_back()
     assert stopping_reason(it.watch(it.store(ours.with_spec(preferred_holder="other")))) is EndReason.YIELDED
+
+
+def test_who_has_yielded_to_a_coordinator_leaves_the_lease_to_it():
+    it, ours = fallen_back()
+    it.watch(it.store(ours.with_spec(preferred_holder="other")))
+    it.core.work_stopped(it.now)
+    it.succeed(Kind.RELEASE)
+    it.core.contend(it.now)
+    it.read(it.store(it.core._seen.lease))
+    assert it.core.due == it.now + FALLBACK_S
 
 
 def test_where_the_server_has_no_candidates_it_is_a_plain_election():

@@ -31,7 +31,8 @@ class CandidateInfo:
             oldest wins, so that in an upgrade nothing new is used before all can do it.
         strategy: How to choose: `OldestEmulationVersion`, or one of a coordinator of your own, `example.com/name`.
         fallback_after_s: How long a Lease that nobody holds any more is left to the coordinator, before the candidate
-            takes it as in a plain election. While nobody coordinates, that is waited for once.
+            takes it as in a plain election. While nobody coordinates, that is waited for once. Shorter than the lease
+            duration, candidates may get in the way of appointments that are not taken up at once.
         labels: Put on the LeaseCandidate, for a strategy of your own to read: a zone, a priority.
 
     Raises:

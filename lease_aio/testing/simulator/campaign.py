@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -49,11 +49,18 @@ class Tally:
     writes_offered: int = 0
     stale_offered: int = 0
     stale_accepted: int = 0
+    appointed: int = 0
+    fallbacks: int = 0
+    yields: int = 0
 
     @property
     def silent_faults(self) -> list[str]:
         """The classes that never struck."""
-        return [fault for fault in FAULTS if not self.faults[fault]]
+        return self.silent(FAULTS)
+
+    def silent(self, faults: Mapping[str, str]) -> list[str]:
+        """Those of these classes that never struck."""
+        return [fault for fault in faults if not self.faults[fault]]
 
     def count(self, outcome: Outcome) -> None:
         """One more seed, that kept its promises."""
@@ -69,6 +76,9 @@ class Tally:
         self.writes_offered += outcome.writes_offered
         self.stale_offered += outcome.stale_offered
         self.stale_accepted += outcome.stale_accepted
+        self.appointed += outcome.appointed
+        self.fallbacks += outcome.fallbacks
+        self.yields += outcome.yields
 
     def count_violation(self, violation: Violation) -> None:
         """One more seed, that broke one."""
@@ -81,7 +91,7 @@ class Tally:
         """All of another's."""
         for name in ("seeds", "violations", "overlapping", "terms", "requests", "simulated_s"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("writes_offered", "stale_offered", "stale_accepted"):
+        for name in ("writes_offered", "stale_offered", "stale_accepted", "appointed", "fallbacks", "yields"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failing = sorted([*self.failing, *other.failing])[:_FAILURES_KEPT]
         self.faults.update(other.faults)

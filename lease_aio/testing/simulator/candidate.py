@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lease_aio.election.core import Election, Failure, Kind, Request
-from lease_aio.election.events import Ended, Event, Started, State, Stopping
+from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping
 from lease_aio.election.failures import failure_of
 from lease_aio.errors import ApiError
 from lease_aio.model import Lease
@@ -46,6 +46,13 @@ class Candidate(Host):
         )
         super().__init__(world, recruit, timing)
         self._election = election
+        self._fallback_after_s = recruit.fallback_after_s
+        self.minor = 30 + int(3 * dice.random()) if self.coordinated else 0
+
+    @property
+    def coordinated(self) -> bool:
+        """It leaves it to a coordinator who leads."""
+        return self._fallback_after_s is not None
 
     # ------------------------------------------------------------------ a process
 
@@ -53,8 +60,17 @@ class Candidate(Host):
         """See `Host`."""
         dice = self.world.dice
         self.core = self._election(
-            name="x", namespace="default", identity=self.identity, timing=self.timing, random=dice.random
+            name="x",
+            namespace="default",
+            identity=self.identity,
+            timing=self.timing,
+            random=dice.random,
+            fallback_after_s=self._fallback_after_s,
         )
+        if self.coordinated:
+            self.core.candidates_served(served=not dice.hit("no candidates served", 0.05))
+            if self.epoch and dice.hit("version changed", 0.3):
+                self.minor = 30 + int(3 * dice.random())
         self.core.polling = dice.hit("watch refused", 0.2)
         self._listens_idle = dice.random() < 0.5
         self._candidacy = 0
@@ -151,12 +167,22 @@ class Candidate(Host):
 
     def _perform(self, event: Event) -> None:
         self.world.note(self, event)
+        self._count(event)
         if isinstance(event, Started):
             self._begin(event)
         elif isinstance(event, Stopping):
             self._stop()
         elif isinstance(event, Ended):
             self._end()
+
+    def _count(self, event: Event) -> None:
+        if not self.coordinated:
+            return
+        if isinstance(event, Started):
+            self.world.appointed += event.term.appointed
+            self.world.fallbacks += not event.term.appointed
+        elif isinstance(event, Stopping):
+            self.world.yields += event.reason is EndReason.YIELDED
 
     def _begin(self, event: Started) -> None:
         assert self.tenancy is not None
@@ -244,6 +270,11 @@ class Candidate(Host):
             self.waits_for = None
             self._refused = failure is Failure.PERMANENT
         self.step(self.core.failed(call.tag, failure, self.clock.now()))
+
+    def asked(self) -> None:
+        """A coordinator wants a sign of life."""
+        self.core.heard_coordinator()
+        self.step(())
 
     # ------------------------------------------------------------------ the watch
 

@@ -21,9 +21,10 @@ import structlog
 
 from lease_aio.testing.simulator.campaign import Tally, run_campaign
 from lease_aio.testing.simulator.exhaustive import explore
+from lease_aio.testing.simulator.faults import faults_of
 from lease_aio.testing.simulator.invariants import Violation
 from lease_aio.testing.simulator.mutants import kill_table
-from lease_aio.testing.simulator.plan import Backing, Plan
+from lease_aio.testing.simulator.plan import Backing, Fleet, Plan
 from lease_aio.testing.simulator.report import contrast, summary
 from lease_aio.testing.simulator.run import shrink, simulate, trace
 from lease_aio.testing.simulator.shell import SHELL_FAULTS, ShellViolation, simulate_shell
@@ -32,7 +33,8 @@ from lease_aio.testing.simulator.shell import SHELL_FAULTS, ShellViolation, simu
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 1 if a promise was broken or a fault never struck."""
     options = _parser().parse_args(arguments)
-    plan = Plan(backing=Backing(options.backing))
+    fleet = Fleet.COORDINATED if options.coordinated else Fleet.MIXED
+    plan = Plan(backing=Backing(options.backing), fleet=fleet)
     if options.mutants:
         _say(kill_table())
         return 0
@@ -64,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         default=Backing.AUTO.value,
         help="what keeps the Lease: the embedded server's store, a cheap swap, or both in turn (auto)",
     )
+    parser.add_argument(
+        "--coordinated", action="store_true", help="a coordinator that comes and goes, and candidates that wait for it"
+    )
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--replay", type=int, metavar="SEED", help="run one seed and print its timeline")
     other.add_argument("--mutants", action="store_true", help="print which seeds kill each broken variant")
@@ -92,14 +97,15 @@ def _campaign(seeds: range, processes: int, plan: Plan) -> int:
     progress = _Progress(len(seeds))
     tally = run_campaign(seeds, processes=processes, plan=plan, progress=progress)
     progress.end()
-    _say(summary(tally, progress.elapsed_s))
+    _say(summary(tally, progress.elapsed_s, faults_of(plan)))
     for seed, what in tally.failing:
         _say(f"seed {seed}: {what}")
     if tally.failing:
         _replay(tally.failing[0][0], plan)
-    if tally.silent_faults:
-        _say(f"never struck, so not tested (run more seeds): {', '.join(tally.silent_faults)}")
-    return 1 if tally.violations or tally.silent_faults else 0
+    silent = tally.silent(faults_of(plan))
+    if silent:
+        _say(f"never struck, so not tested (run more seeds): {', '.join(silent)}")
+    return 1 if tally.violations or silent else 0
 
 
 class _Progress:
@@ -140,7 +146,8 @@ def _replay(seed: int, plan: Plan) -> int:
         small = shrink(violation)
         struck = ", ".join(f"{fault} ×{count}" for fault, count in sorted(small.faults.items())) or "no fault at all"
         _say(f"seed {seed} breaks {small.invariant}: {small.what}\nshrunk to {struck}:\n\n{small.timeline}\n")
-        _say(f"trace {small.digest}\nagain: python -m lease_aio.testing.simulator --replay {seed}")
+        again = "--coordinated --replay" if plan.fleet is Fleet.COORDINATED else "--replay"
+        _say(f"trace {small.digest}\nagain: python -m lease_aio.testing.simulator {again} {seed}")
         return 1
     outcome = simulate(seed, plan=plan)
     _say(f"{timeline.text()}\n\ntrace {timeline.digest}\n{outcome.terms} terms, {outcome.faults.total()} faults")

@@ -8,7 +8,7 @@ from random import Random
 from types import MappingProxyType
 from typing import TypeVar
 
-from lease_aio.testing.simulator.plan import Plan
+from lease_aio.testing.simulator.plan import Fleet, Plan
 
 T = TypeVar("T")
 
@@ -89,6 +89,25 @@ FAULTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Every fault class, and what it does. A campaign in which one never struck has not tested it, and fails."""
+
+COORDINATED_FAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        **{fault: about for fault, about in FAULTS.items() if fault != "client-go competes"},
+        "coordinator away": "no coordinator acts for a while",
+        "coordinator believes the dead": "it takes a candidate for alive that is not",
+        "coordinator's wall clock off": "it believes the holder's renewTime, by a wall clock that is far off",
+        "no coordinator": "there is none, all along",
+        "no candidates served": "the API server has no LeaseCandidates, as far as a candidate knows",
+        "plain candidates": "some candidates are not coordinated",
+        "version changed": "a process comes back with another version",
+    }
+)
+"""Those of a fleet with a coordinator."""
+
+
+def faults_of(plan: Plan) -> Mapping[str, str]:
+    """The classes that may strike."""
+    return COORDINATED_FAULTS if plan.fleet is Fleet.COORDINATED else FAULTS
 
 
 class Dice:

@@ -53,12 +53,14 @@ class Recruit:
         identity: Of its first process.
         rho: By how much its clock's rate may be wrong.
         durations: One of these is its lease duration.
+        fallback_after_s: How long it waits for a coordinator; None for a plain candidate.
     """
 
     name: str
     identity: str
     rho: float
     durations: tuple[int, ...]
+    fallback_after_s: float | None = None
 
 
 class Host(ABC):

@@ -17,6 +17,8 @@ class Fleet(enum.Enum):
     """Candidates of ours; in one seed out of four, one or two of client-go's among them."""
     OURS = "ours"
     """Candidates of ours alone."""
+    COORDINATED = "coordinated"
+    """Candidates of ours and a coordinator that comes and goes; where it goes by its own sight, some are plain."""
     CLIENT_GO = "client-go"
     """Electors with client-go's rules alone: the contrast. Nothing is promised of them, overlaps are counted."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from lease_aio.testing.simulator.campaign import Tally, run_campaign
@@ -11,10 +12,10 @@ from lease_aio.testing.simulator.plan import Fleet, Plan, Release
 _DAY_S = 86_400
 
 
-def summary(tally: Tally, elapsed_s: float) -> str:
+def summary(tally: Tally, elapsed_s: float, faults: Mapping[str, str] = FAULTS) -> str:
     """Faults by class, and the sums."""
     lines = ["| fault | struck | what it is |", "|---|--:|---|"]
-    lines += [f"| {fault} | {tally.faults[fault]:,} | {what} |" for fault, what in FAULTS.items()]
+    lines += [f"| {fault} | {tally.faults[fault]:,} | {what} |" for fault, what in faults.items()]
     lines += ["", "| | |", "|---|--:|"]
     lines += [f"| {name} | {value} |" for name, value in _sums(tally, elapsed_s)]
     return "\n".join(lines)
@@ -27,6 +28,7 @@ def _sums(tally: Tally, elapsed_s: float) -> list[tuple[str, str]]:
         ("simulated days", f"{tally.simulated_s / _DAY_S:.1f}"),
         ("faults", f"{tally.faults.total():,}"),
         ("terms", f"{tally.terms:,}"),
+        *_coordinated(tally),
         ("requests of ours", f"{tally.requests:,}"),
         ("most requests of one candidate in ten retry intervals", f"{tally.most_requests}"),
         ("longest calm until somebody led for good", f"{tally.longest_calm_s:.1f} s"),
@@ -36,6 +38,16 @@ def _sums(tally: Tally, elapsed_s: float) -> list[tuple[str, str]]:
         *((f"overlaps that are not ours: {why}", f"{count:,}") for why, count in sorted(tally.overlaps.items())),
         ("violations", f"{tally.violations}"),
         ("violations a seed, at most (95 %)", _bound(tally)),
+    ]
+
+
+def _coordinated(tally: Tally) -> list[tuple[str, str]]:
+    if not tally.appointed + tally.fallbacks:
+        return []
+    return [
+        ("terms by appointment", f"{tally.appointed:,}"),
+        ("terms without, a coordinator being waited for in vain", f"{tally.fallbacks:,}"),
+        ("terms that yielded to whom the coordinator preferred", f"{tally.yields:,}"),
     ]
 
 

@@ -97,7 +97,7 @@ class Real:
     __slots__ = ("_store", "lease")
 
     def __init__(self) -> None:
-        self._store = Store(now=0, resources=(LEASES,), history_limit=1, new_uid=self._new_uid)
+        self._store = Store(now=0, resources=(LEASES,), coordinated=True, history_limit=1, new_uid=self._new_uid)
         self.lease: Lease | None = None
 
     def _new_uid(self) -> str:

@@ -12,6 +12,7 @@ from lease_aio.model import Lease
 from lease_aio.testing.simulator.candidate import Candidate
 from lease_aio.testing.simulator.clientgo import ClientGo
 from lease_aio.testing.simulator.clock import TrueTime
+from lease_aio.testing.simulator.coordinator import Coordinator, Judging
 from lease_aio.testing.simulator.faults import Dice
 from lease_aio.testing.simulator.host import Call, Host, Recruit
 from lease_aio.testing.simulator.invariants import Judge
@@ -43,6 +44,9 @@ class Outcome:
         writes_offered: Writes of the work that reached the fenced resource.
         stale_offered: Those among them of a term after a later one had written.
         stale_accepted: Those of these that were let in.
+        appointed: Terms for which a coordinator chose.
+        fallbacks: Terms of coordinated candidates for which none did.
+        yields: Terms that made room for whom it preferred.
     """
 
     faults: Counter[str]
@@ -55,6 +59,9 @@ class Outcome:
     writes_offered: int
     stale_offered: int
     stale_accepted: int
+    appointed: int = 0
+    fallbacks: int = 0
+    yields: int = 0
 
 
 class World:
@@ -66,6 +73,7 @@ class World:
         dice = self.dice = Dice(seed, plan)
         real = plan.backing is Backing.STORE or (plan.backing is Backing.AUTO and seed % 10 == 0)
         self.server = Server(self.time, Real() if real else Swap())
+        self._patience = self._steady = 0.0
         self.judge, self.resource = Judge(self, plan), Resource(self)
         self.harshness = dice.pick((0.02, 0.1, 0.3))
         self.network = Network(self, self.harshness)
@@ -76,6 +84,7 @@ class World:
             self._rho = 0.0
         self.requests = 0
         self.hosts: list[Host] = []
+        self.appointed = self.fallbacks = self.yields = 0
         self._leader: object = None
         self._leader_since = math.inf
         self._muster(election)
@@ -88,6 +97,9 @@ class World:
         dice, plan, rho = self.dice, self.plan, self._rho
         count = min(plan.candidates, 2 + int(3 * dice.random()))
         durations = (4, 6, 10) if dice.hit("mixed durations", 0.7) else (dice.pick((4, 6, 10)),)
+        if plan.fleet is Fleet.COORDINATED:
+            self._muster_coordinated(election, count, durations)
+            return
         twins = dice.hit("twin identity", 0.1)
         release = dice.pick(tuple(Release))
         release = plan.release or release
@@ -103,10 +115,45 @@ class World:
         for name in ("g", "h")[:rivals]:
             recruit = Recruit(name=name, identity=name, rho=rho, durations=durations)
             self.hosts.append(ClientGo(self, recruit, release))
+        self._be_patient()
+
+    def _muster_coordinated(self, election: type[Election], count: int, durations: tuple[int, ...]) -> None:
+        dice, rho = self.dice, self._rho
+        judging = dice.pick(tuple(Judging))
+        if judging is Judging.WRONG_WALL and not dice.hit("coordinator's wall clock off", 1):
+            judging = Judging.WALL
+        twins = dice.hit("twin identity", 0.1)
+        mixed = judging is Judging.SIGHT and dice.hit("plain candidates", 0.3)
+        fallback = dice.pick((0.1, 0.5, 1.5, 2.0))
+        if (
+            judging is not Judging.SIGHT
+        ):  # such a coordinator may end a term before its time, and blots out its duration
+            durations = durations[:1]
+        for name in _NAMES[:count]:
+            plain = mixed and dice.random() < 0.4
+            recruit = Recruit(
+                name=name,
+                identity="twin" if twins else name,
+                rho=rho,
+                durations=durations,
+                fallback_after_s=None if plain else fallback * max(durations),
+            )
+            self.hosts.append(Candidate(self, recruit, election))
+        patience = self._be_patient()
+        self._patience += fallback * max(durations) / (1 - rho)
+        if not dice.hit("no coordinator", 0.15):
+            look_s = dice.pick((0.5, 1.5))
+            self.hosts.append(Coordinator(self, rho, judging, look_s, stays=fallback >= 1.5))
+            self._patience += 2 * patience + 20 * look_s / (1 - rho)
+
+    def _be_patient(self) -> float:
+        """How long somebody may take to lead for good."""
+        rho = self._rho
         longest = max(host.timing.lease_duration_s for host in self.hosts)
         slowest = max(host.timing.request_timeout_s for host in self.hosts)
         self._patience = longest * (1 + rho) / (1 - rho) + 8 * slowest / (1 - rho)
         self._steady = 1.1 * longest / (1 - rho)
+        return self._patience
 
     # ------------------------------------------------------------------ what happens
 
@@ -134,6 +181,9 @@ class World:
             writes_offered=resource.offered,
             stale_offered=resource.stale,
             stale_accepted=resource.accepted,
+            appointed=self.appointed,
+            fallbacks=self.fallbacks,
+            yields=self.yields,
         )
 
     def _calm(self) -> None:
@@ -145,6 +195,8 @@ class World:
             host.cut_until = host.deaf_until = -math.inf
             self.trouble.restart(host)
             self.tune_in(host, None)
+            if isinstance(host, Candidate) and host.coordinated:
+                host.core.candidates_served(served=True)
         self._look()
 
     def _look(self) -> None:
@@ -173,6 +225,10 @@ class World:
             self.dice.struck["409"] += is_conflict(outcome)
             return outcome
         host = call.host
+        if isinstance(host, Coordinator):
+            self.note(host, f"  stored: {outcome.holder} appointed, now version {server.version}")
+            self.publish()
+            return outcome
         ignorant_since = host.ignorant_since if isinstance(host, Candidate) else -math.inf
         self.note(host, f"  stored: {call.kind.value}, now version {server.version}")
         self.judge.stored(call, old, outcome, ignorant_since=ignorant_since)
