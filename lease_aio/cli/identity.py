@@ -206,10 +206,9 @@ def _tell_collection(output: Output, done: Collection) -> None:
     for name, error in done.failed:
         output.event("not-collected", f"not collected {name}: {error}", name=name, error=error)
     skew_s = None if done.skew is None else round(done.skew.least_s, 3)
-    text = f"{len(done.found)} identities found, {len(done.collected)} expired and {verb}, {len(done.spared)} spared"
     output.event(
         "collection",
-        text,
+        _summary(done),
         found=len(done.found),
         collected=len(done.collected),
         spared=list(done.spared),
@@ -217,6 +216,12 @@ def _tell_collection(output: Output, done: Collection) -> None:
         dry_run=done.dry_run,
         skew_s=skew_s,
     )
+
+
+def _summary(done: Collection) -> str:
+    collected = f"{len(done.collected)} {'to collect' if done.dry_run else 'collected'}"
+    failed = f", {len(done.failed)} not deleted" if done.failed else ""
+    return f"{len(done.found)} identities found, {collected}, {len(done.spared)} spared{failed}"
 
 
 def fields_of(row: Row) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from lease_aio.heartbeat.renewer import Create, Next, Renewer, Replace, Request
 from lease_aio.heartbeat.rules import RenewalRules
 from lease_aio.model import Lease, MicroTime, Node
 
-_UNANSWERED = 32  # of a row of updates and its ensure; one that lands after so many counts as another's
+_UNANSWERED = 32  # a pass has ten writes and a read after five; one that shows up after so many is another's
 
 
 class Succession:
@@ -25,7 +25,8 @@ class Succession:
         self.adopted = ""
         self.shared = False
         self._holder = holder
-        self._sent: deque[MicroTime] = deque(maxlen=_UNANSWERED)  # renewTimes of ours that may be stored
+        self._stored: MicroTime | None = None  # our renewTime that was shown last
+        self._sent: deque[MicroTime] = deque(maxlen=_UNANSWERED)  # those sent since, any of which may be stored
 
     @property
     def superseded_by(self) -> str:
@@ -43,13 +44,15 @@ class Succession:
         elif lease.holder == self.seen and not self.superseded_by and not self.wrote(lease):
             self.shared = True
         self.seen = lease.holder
-        if self.wrote(lease):  # what was sent before it can no longer be stored, what was sent after it can
-            while self._sent[0] != lease.spec.renew_time:
-                self._sent.popleft()
+        if lease.spec.renew_time in self._sent:
+            self._stored = lease.spec.renew_time
+            while self._sent.popleft() != self._stored:  # what was sent before it can no longer be stored
+                pass
 
     def wrote(self, lease: Lease) -> bool:
         """Whether this process wrote the renewTime that stands in it."""
-        return lease.spec.renew_time in self._sent
+        renewed = lease.spec.renew_time
+        return renewed is not None and (renewed == self._stored or renewed in self._sent)
 
     def owns(self, lease: Lease) -> bool:
         """It names this process, and nobody has renewed it after us."""

@@ -144,8 +144,9 @@ def test_what_was_left_expires_and_is_collected_after_a_dry_run_has_told_so(serv
     listed = invoke("identity", "list", "--server", "mine", "--kubeconfig", served)
     *collected, done = events(invoke(*collect, "--json").stdout)
 
-    assert untouched.stdout == "1 identities found, 0 expired and collected, 0 spared\n"
+    assert untouched.stdout == "1 identities found, 0 collected, 0 spared\n"
     assert told.stdout.splitlines()[0].startswith("would collect apiserver-")
+    assert told.stdout.splitlines()[1] == "1 identities found, 1 to collect, 0 spared"
     assert listed.stdout.splitlines()[1].endswith("expired")
     assert [(one["hostname"], one["dry_run"]) for one in collected] == [("cp-4", False)]
     assert (done["found"], done["collected"], done["skew_s"]) == (1, 1, 0)

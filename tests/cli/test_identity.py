@@ -112,7 +112,7 @@ async def test_a_deletion_that_failed_is_told_and_the_exit_code_says_so():
         assert await collect(leases, COLLECT, said.output) == 1
     assert said.stream.getvalue().splitlines() == [
         "not collected old: delete leases: 403: no",
-        "1 identities found, 0 expired and collected, 0 spared",
+        "1 identities found, 0 collected, 0 spared, 1 not deleted",
     ]
 
 

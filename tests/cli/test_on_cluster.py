@@ -38,7 +38,7 @@ def test_the_real_servers_identity_is_listed_and_not_collected(control_plane: Co
         ("NAME", "HOST", "STATE"),
         (name, socket.gethostname(), "fresh"),
     ]
-    assert collected.stdout == "1 identities found, 0 expired and collected, 0 spared\n"
+    assert collected.stdout == "1 identities found, 0 collected, 0 spared\n"
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def after(*what):
         pytest.param([1, ("me", 1), ("me", 2)], "", "", True, id="another renews under our holder"),
         pytest.param([1, ("me", 1), ("me", 1)], "", "", False, id="somebody set a label"),
         pytest.param([1, ("me", 1), 2, ("me", 1), ("me", 2)], "", "", False, id="an unanswered write landed late"),
+        pytest.param([1, ("me", 1), *range(2, 99), ("me", 1)], "", "", False, id="reads go through and writes do not"),
         pytest.param([1, ("me", 1), ("", 1)], "", "", False, id="somebody emptied the holder"),
         pytest.param([("old", 0), ("new", 1)], "old", "new", False, id="a former one's, then a newer one's"),
     ],

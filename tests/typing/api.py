@@ -1,5 +1,6 @@
 """Never run: how users write it, checked by the type checkers."""
 
+from collections.abc import Mapping, Sequence
 from typing import assert_type
 
 from kubernetes_asyncio.client import ApiClient
@@ -7,6 +8,7 @@ from kubernetes_asyncio.client import ApiClient
 import lease_aio
 from lease_aio import EndReason, Lease, LeaseClient, Term, Timing
 from lease_aio.heartbeat import Fleet, FleetReport, Heartbeat, Monitor, MonitorSettings, NodeView, Verdict
+from lease_aio.identity import ApiServerIdentity, Collection, Identity, IdentityChange
 
 
 async def elections(api_client: ApiClient) -> None:
@@ -39,6 +41,21 @@ async def availability() -> None:
         assert_type(monitor.nodes["n1"], NodeView)
         async for verdict in monitor:
             assert_type(verdict, Verdict)
+
+
+async def identities() -> None:
+    async with lease_aio.connect("embedded") as leases:
+        async with leases.apiserver_identity(hostname="vm") as me:
+            assert_type(me, ApiServerIdentity)
+            assert_type(await me.taken_over(), str)
+        assert_type(await leases.apiserver_identities(), Sequence[Identity])
+        async with leases.observe_identities() as changes:
+            assert_type(changes.identities, Mapping[str, Identity])
+            async for change in changes:
+                assert_type(change, IdentityChange)
+        assert_type(await leases.collect_identities(), Collection)
+        async with leases.collect_identities() as collector:
+            assert_type(collector.last, Collection | None)
 
 
 async def plain() -> None:
