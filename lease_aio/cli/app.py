@@ -181,7 +181,8 @@ def lead_command(
     term ends or lease-aio is stopped, the group gets SIGTERM, after the grace SIGKILL, and only then is the Lease
     released. If lease-aio itself is killed or frozen, a guard process kills the group.
 
-    With --json the command's standard output goes to standard error. Events: waiting, started, stopped, released.
+    With --json the command's standard output goes to standard error. Events: waiting, started, duplicate, stopped,
+    released.
     """
 
     def prepare() -> Work:

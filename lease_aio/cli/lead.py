@@ -15,7 +15,7 @@ from lease_aio.cli.output import Output
 from lease_aio.cli.process import KILL_ALLOWANCE_S, Group, Guard, check_command, guarding, start
 from lease_aio.client import LeaseClient
 from lease_aio.clock import SystemClock
-from lease_aio.election import Ended, Event, Term, Waiting
+from lease_aio.election import DuplicateIdentity, Ended, Event, Term, Waiting
 from lease_aio.errors import ConfigurationError, TermLost
 from lease_aio.naming import check_lease_name
 from lease_aio.timing import Timing
@@ -161,6 +161,9 @@ class _Voice:
             case Waiting():
                 holder = event.holder or "a holder that was deleted or gave no name"
                 self._say("waiting", f"waiting for {self._lease}, held by {holder}", holder=event.holder)
+            case DuplicateIdentity():
+                text = f"another process contends for {self._lease} as {self._identity}: give it another --identity"
+                self._say("duplicate", text)
             case Ended(term=term, released=True) if term is not None:
                 self._say("released", f"released {self._lease}", token=term.token)
             case _:

@@ -185,6 +185,14 @@ def test_a_waiting_candidate_says_for_whom_and_takes_over_when_the_lease_is_give
             assert second.end()[0] == Exit.INTERRUPTED
 
 
+def test_a_candidate_whose_identity_another_process_has_is_told_so(place: Place) -> None:
+    options = (*QUICK, "--identity", "same")
+    with lead(place, options=options) as leading:
+        leading.event("started")
+        with lead(place, options=options) as waiting:
+            assert waiting.event("duplicate")["identity"] == "same"
+
+
 def test_a_signal_while_the_command_is_being_started_is_told_as_any_other(place: Place) -> None:
     with lead(place, "sleep", "60") as leading:
         leading.event("started")
