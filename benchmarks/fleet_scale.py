@@ -408,9 +408,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("mode", nargs="?", choices=("memory", "tls", "both"), default="both")
     parser.add_argument("--nodes", type=int, default=5_000)
     parser.add_argument("--seconds", type=float, default=10.0, help="measured, after the warm-up")
-    parser.add_argument(
-        "--warm-up", type=float, default=22.0, help="seconds: all Leases are there, then one round more"
-    )
+    parser.add_argument("--warm-up", type=float, default=12.0, help="seconds, before what is measured")
     parser.add_argument("--elections", type=int, default=0, help="led by the fleet's client, in mode memory")
     parser.add_argument("--repeat", type=int, default=1, help="times that the fleet runs")
     parser.add_argument("--no-peer", dest="peer", action="store_false")

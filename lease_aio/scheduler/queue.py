@@ -145,10 +145,10 @@ class RenewalQueue:
             lane.pace.refund()
         if verdict.renewed:
             renewal.last_success = now
-        renewal.retries = verdict.failed or (renewal.retries and not verdict.renewed)
         if verdict.due is None or removed:
             lane.pace.left(renewal)
             return
+        renewal.retries = verdict.failed or (renewal.retries and not verdict.renewed and verdict.due <= now)
         check_times(verdict.due, verdict.deadline)
         renewal.due = min(verdict.due, asked_due)
         renewal.deadline = min(verdict.deadline, asked_deadline)

@@ -78,7 +78,7 @@ class Renewal:
         deadline: Of that attempt.
         period_s: As given.
         last_success: When an attempt last renewed, since it was added; None before.
-        retries: Its last attempt failed, or those since one that failed have not renewed yet.
+        retries: Its last attempt failed, or one before did and what followed at once has not renewed yet.
         state: Where it stands.
         asked_due: What `change` asked for while an attempt runs, else infinity.
         asked_deadline: Likewise.

@@ -100,14 +100,11 @@ def test_what_failed_waits_for_its_turn_and_what_is_on_time_does_not():
     assert len(taken) == len(fine), "their tokens are spent, so that both together keep the bound"
 
 
-def test_only_a_renewal_ends_what_a_failure_began():
+@pytest.mark.parametrize("end", [Verdict(due=1.0, renewed=True), Verdict(due=2.0, renewed=False)])
+def test_a_renewal_or_a_rest_ends_what_a_failure_began_and_a_read_does_not(end: Verdict):
     queue = queue_of(node := renewal())
     seen = []
-    for verdict in (
-        Verdict(due=1.0, renewed=False, failed=True),
-        Verdict(due=1.0, renewed=False),
-        Verdict(due=1.0, renewed=True),
-    ):
+    for verdict in (Verdict(due=1.0, renewed=False, failed=True), Verdict(due=1.0, renewed=False), end):
         queue.take(1.0)
         queue.finished(node, 1.0, verdict)
         seen.append(node.retries)
