@@ -8,7 +8,7 @@ live.
 import heapq
 import math
 
-from lease_aio.scheduler.pace import SLOTS_PER_S, Pace
+from lease_aio.scheduler.pace import SLOTS_PER_S, Pace, is_behind
 from lease_aio.scheduler.renewal import Renewal, State
 
 _FAR_S = 2.0**40  # beyond any clock: no need to round such a time up
@@ -85,11 +85,15 @@ class Agenda:
 
 
 class Backlog:
-    """Renewals that are due and want room: the earliest deadline first, then the longest due."""
+    """Renewals that are due and want room: the earliest deadline first, then the longest due.
 
-    __slots__ = ("_items", "_tickets", "live")
+    Those that are `behind` the other way round: each comes to the front, whatever fails again and again before it.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_behind", "_items", "_tickets", "live")
+
+    def __init__(self, *, behind: bool = False) -> None:
+        self._behind = behind
         self._items: list[tuple[float, float, int, Renewal]] = []
         self._tickets = 0
         self.live = 0
@@ -98,8 +102,12 @@ class Backlog:
         """Let it queue for room."""
         self._tickets += 1
         renewal.ticket = self._tickets
-        renewal.state = State.DUE
-        heapq.heappush(self._items, (renewal.deadline, renewal.due, renewal.ticket, renewal))
+        if self._behind:
+            renewal.state = State.BEHIND
+            heapq.heappush(self._items, (renewal.due, renewal.deadline, renewal.ticket, renewal))
+        else:
+            renewal.state = State.DUE
+            heapq.heappush(self._items, (renewal.deadline, renewal.due, renewal.ticket, renewal))
         self.live += 1
 
     def discard(self, renewal: Renewal) -> None:
@@ -121,12 +129,10 @@ class Backlog:
             heapq.heappop(items)
         return None
 
-    def pop(self) -> Renewal:
-        """Whose turn it was, just named by `first`; it queues no more."""
-        renewal = heapq.heappop(self._items)[3]
-        renewal.ticket = 0
+    def pop(self) -> None:
+        """Take out whose turn it was, just named by `first`."""
+        heapq.heappop(self._items)[3].ticket = 0
         self.live -= 1
-        return renewal
 
     def renewals(self) -> list[Renewal]:
         """All that queue, each once."""
@@ -141,13 +147,13 @@ class Lane:
         slotted: Whether they share wake-ups.
     """
 
-    __slots__ = ("agenda", "backlog", "in_flight", "pace", "room", "slotted")
+    __slots__ = ("agenda", "backlog", "behind", "in_flight", "pace", "room", "slotted")
 
     def __init__(self, *, room: int, slotted: bool) -> None:
         self.room = room
         self.slotted = slotted
         self.agenda = Agenda(slotted=slotted)
-        self.backlog = Backlog()
+        self.backlog, self.behind = Backlog(), Backlog(behind=True)
         self.pace = Pace()
         self.in_flight: set[Renewal] = set()
 
@@ -155,18 +161,31 @@ class Lane:
         """Whether this class may have one more in flight."""
         return len(self.in_flight) < self.room
 
+    @property
+    def overdue(self) -> int:
+        """How many are due and have not started."""
+        return self.backlog.live + self.behind.live
+
     def promote(self, now: float) -> None:
         """Let those whose time has come queue for room."""
         for renewal in self.agenda.pop(now):
-            self.backlog.push(renewal)
+            (self.behind if is_behind(renewal, now) else self.backlog).push(renewal)
 
-    def start(self) -> Renewal:
-        """Put the one whose turn it is in flight."""
-        renewal = self.backlog.pop()
+    def next(self, now: float) -> Renewal | None:
+        """Whose turn it is: of those that are behind if the pace lets one start, else of those on time."""
+        while (first := self.backlog.first()) is not None and is_behind(first, now):
+            self.backlog.pop()
+            self.behind.push(first)
+        if self.behind.live and self.pace.has_token(now):
+            return self.behind.first()
+        return first
+
+    def start(self, renewal: Renewal) -> None:
+        """Put in flight whose turn it is."""
+        (self.behind if renewal.state is State.BEHIND else self.backlog).pop()
         self.pace.spend()
         renewal.state = State.IN_FLIGHT
         self.in_flight.add(renewal)
-        return renewal
 
     def put(self, renewal: Renewal) -> None:
         """Take in one that was not in before; it waits."""
@@ -175,11 +194,19 @@ class Lane:
 
     def discard(self, renewal: Renewal) -> None:
         """Let one that waits or is due do neither; it is idle then."""
-        (self.agenda if renewal.state is State.WAITING else self.backlog).discard(renewal)
+        match renewal.state:
+            case State.WAITING:
+                self.agenda.discard(renewal)
+            case State.BEHIND:
+                self.behind.discard(renewal)
+            case _:
+                self.backlog.discard(renewal)
 
     def clear(self) -> None:
         """Take out all; they are idle then."""
-        for renewal in (*self.agenda.renewals(), *self.backlog.renewals(), *self.in_flight):
+        queued = (*self.agenda.renewals(), *self.backlog.renewals(), *self.behind.renewals())
+        for renewal in (*queued, *self.in_flight):
             renewal.state = State.IDLE
-        self.agenda, self.backlog, self.pace = Agenda(slotted=self.slotted), Backlog(), Pace()
+        self.agenda, self.pace = Agenda(slotted=self.slotted), Pace()
+        self.backlog, self.behind = Backlog(), Backlog(behind=True)
         self.in_flight.clear()

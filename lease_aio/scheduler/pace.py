@@ -3,14 +3,14 @@
 After an outage, or a hold of the server's, every renewal is overdue. All at once they would be the next overload. What
 is behind waits for a token of a bucket that fills at `FACTOR` times the lane's steady rate: the sum over its renewals
 of one attempt a period. What is on time waits for nothing, but its tokens are spent: both together keep the bound. A
-herd that starts together on purpose is on time, and is left together.
+herd that starts together on purpose is on time, and is left together. What is behind never holds up what is on time.
 """
 
 from __future__ import annotations
 
 import math
 
-from lease_aio.scheduler.renewal import Renewal
+from lease_aio.scheduler.renewal import Priority, Renewal
 
 FACTOR = 2.7
 """Catching up, in multiples of the steady rate: fast enough for a read and a write of each within a period, and from a
@@ -67,18 +67,15 @@ class Pace:
         """One that started has never reached the server: while nobody listens, each keeps to its own back-off."""
         self._spent -= 1
 
-    def lets_start(self, renewal: Renewal, now: float) -> bool:
-        """Whether this one, whose turn it is, may start now."""
-        return not self._is_behind(renewal, now) or self._level(now) >= _ENOUGH
+    def has_token(self, now: float) -> bool:
+        """Whether one that is behind may start now."""
+        return self._level(now) >= _ENOUGH
 
-    def next_start(self, now: float) -> float:
-        """When to look again, if it may not: with its neighbours, at the next slot that finds a token."""
+    def next_token(self, now: float) -> float:
+        """When to look again, if none may: at the next slot that finds a token."""
         level = self._level(now)
         wait_s = 0.0 if level >= _ENOUGH else (1.0 - level) / self.per_s
         return (math.floor((now + wait_s) * SLOTS_PER_S) + 1) / SLOTS_PER_S
-
-    def _is_behind(self, renewal: Renewal, now: float) -> bool:
-        return renewal.period_s is not None and (renewal.retries or now - renewal.due > ON_TIME_S)
 
     def _level(self, now: float) -> float:
         """The tokens there are; less than none after many that were on time, by at most those of a second."""
@@ -90,6 +87,13 @@ class Pace:
         filled = min(most, self._tokens + (now - self._at) * per_s)
         self._tokens, self._at, self._spent = max(-per_s, filled - self._spent), now, 0
         return self._tokens
+
+
+def is_behind(renewal: Renewal, now: float) -> bool:
+    """Whether it has to catch up: a beat, of known period, that failed or is too late to be on time."""
+    if renewal.period_s is None or renewal.priority is not Priority.BEAT:
+        return False
+    return renewal.retries or now - renewal.due > ON_TIME_S
 
 
 def _nano_hz(renewal: Renewal) -> int:

@@ -15,7 +15,7 @@ class RenewalQueue:
       free of beats, so no number of heartbeats delays an election. Elections may use all, and may so starve beats.
     - After a `Retry-After` nothing starts until it has passed, but for one kind: an election whose deadline would pass
       within it. A rest for the server is not worth a leader; such an election asks again in its own retry rhythm.
-    - Beats that are behind, after an outage or a hold, catch up at a bounded rate, see `Pace`; elections at once.
+    - Beats that are behind, after an outage or a hold, catch up at a bounded rate, see `Pace`, the longest due first.
     - Nothing starts early. An election is woken when it is due; a beat up to 1/128 s later, with its neighbours.
 
     Args:
@@ -50,11 +50,11 @@ class RenewalQueue:
     def queued(self, priority: Priority) -> int:
         """How many renewals of that class wait or are due."""
         lane = self._lane(priority)
-        return lane.agenda.live + lane.backlog.live
+        return lane.agenda.live + lane.overdue
 
     def overdue(self, priority: Priority) -> int:
         """How many of them were due at the last `take` and could not start."""
-        return self._lane(priority).backlog.live
+        return self._lane(priority).overdue
 
     def in_flight(self, priority: Priority) -> int:
         """How many attempts of that class run."""
@@ -77,7 +77,7 @@ class RenewalQueue:
     def remove(self, renewal: Renewal) -> bool:
         """Take it out; False if it was not in. An attempt that runs goes on to its end, and its verdict is dropped."""
         match renewal.state:
-            case State.WAITING | State.DUE:
+            case State.WAITING | State.DUE | State.BEHIND:
                 lane = self._lane(renewal.priority)
                 lane.discard(renewal)
                 lane.pace.left(renewal)
@@ -102,7 +102,7 @@ class RenewalQueue:
             renewal.asked_due = min(renewal.asked_due, math.inf if due is None else due)
             renewal.asked_deadline = min(renewal.asked_deadline, math.inf if deadline is None else deadline)
             return True
-        if renewal.state not in {State.WAITING, State.DUE}:
+        if renewal.state not in {State.WAITING, State.DUE, State.BEHIND}:
             return False
         lane = self._lane(renewal.priority)
         lane.discard(renewal)
@@ -119,8 +119,9 @@ class RenewalQueue:
         taken: list[Renewal] = []
         for lane in (self._elections, self._beats):
             lane.promote(now)
-            while len(taken) < room and lane.has_room() and self._may_start(lane, now):
-                taken.append(lane.start())
+            while len(taken) < room and lane.has_room() and (first := self._next(lane, now)) is not None:
+                lane.start(first)
+                taken.append(first)
             lane.pace.settle(now)
         self._running += len(taken)
         return taken
@@ -173,18 +174,20 @@ class RenewalQueue:
         if not lane.has_room():
             return math.inf
         wake = max(lane.agenda.wake(), not_before)
-        if lane.backlog.live:
-            return min(wake, now if self._may_start(lane, now) else max(self._held_until, lane.pace.next_start(now)))
-        return wake
+        if not lane.overdue:
+            return wake
+        if self._next(lane, now) is not None:
+            return min(wake, now)
+        return min(wake, max(self._held_until, lane.pace.next_token(now)))
 
-    def _may_start(self, lane: Lane, now: float) -> bool:
-        """Whether there is one due, and the server's rest lets it start. If not the first of its class, then none."""
-        first = lane.backlog.first()
-        if first is None:
-            return False
+    def _next(self, lane: Lane, now: float) -> Renewal | None:
+        """Whose turn it is, if any is due and may start now. If not the first of its class, then none."""
         if now >= self._held_until:
-            return first.priority is Priority.ELECTION or lane.pace.lets_start(first, now)
-        return first.priority is Priority.ELECTION and first.deadline <= self._held_until
+            return lane.next(now)
+        first = lane.backlog.first()
+        if first is None or first.priority is not Priority.ELECTION or first.deadline > self._held_until:
+            return None
+        return first
 
     def _lane(self, priority: Priority) -> Lane:
         return self._elections if priority is Priority.ELECTION else self._beats

@@ -50,6 +50,8 @@ class State(enum.Enum):
     """Its time has not come."""
     DUE = enum.auto()
     """Its time has come; there was no room yet."""
+    BEHIND = enum.auto()
+    """Its time has come, and it waits for its turn to catch up."""
     IN_FLIGHT = enum.auto()
     """An attempt runs."""
     LEAVING = enum.auto()

@@ -19,14 +19,14 @@ NODE_NAMESPACE = "kube-node-lease"
 class Stage:
     """What a test needs of a cluster. `faults` may be set at any time; `calls` notes each request."""
 
-    def __init__(self, tasks, *, latency_s=0.0):
+    def __init__(self, tasks, *, latency_s=0.0, max_in_flight=128):
         self.clock = VirtualClock()
         self.store = Store(now=self.clock.wall_us())
         self.faults = None
         self.calls: list[str] = []
         self.latency_s = latency_s
         self.api = MemoryApi(self.store, wall_us=self.clock.wall_us, faults=self._asked)
-        self.scheduler = Scheduler(self.clock)
+        self.scheduler = Scheduler(self.clock, max_in_flight=max_in_flight)
         self.parts = (self.api, self.scheduler, self.clock)
         self.fleet_parts = (*self.parts, tasks)
 

@@ -16,6 +16,7 @@ from tests.heartbeat.stage import staged, unreachable
 pytestmark = pytest.mark.virtual_time
 
 NODES = 1_000
+MAX_IN_FLIGHT = 28  # 16 of them are for elections: in proportion to the nodes, as 128 with 10,000
 STEADY_PER_S = NODES / 10.2
 
 
@@ -64,9 +65,12 @@ async def asks_for_rest(outage, moment, call):
 
 
 @asynccontextmanager
-async def fleet_on_stage(nodes=NODES, **options):
+async def fleet_on_stage(*, latency_s=0.0, **options):
     seeded = random.Random(7).random
-    async with staged(**options) as stage, Fleet(*stage.fleet_parts, nodes=nodes, random=seeded) as fleet:
+    async with (
+        staged(latency_s=latency_s, max_in_flight=MAX_IN_FLIGHT) as stage,
+        Fleet(*stage.fleet_parts, nodes=NODES, random=seeded, **options) as fleet,
+    ):
         await anyio.sleep(25)
         yield stage, fleet
 
@@ -135,3 +139,29 @@ async def test_a_server_of_half_the_capacity_delays_all_nodes_alike():
         assert beats.lateness.max_s > 7, "and it says how late it is"
         assert beats.overdue > 0.3 * NODES
         assert (beats.queued + beats.in_flight, len(renewed)) == (NODES, NODES), "each stands in the queue once"
+
+
+@pytest.mark.parametrize("lease_duration_s", [40, 400])
+async def test_nodes_whose_writes_always_fail_do_not_starve_the_others(lease_duration_s):
+    interval_s = lease_duration_s / 4
+    async with fleet_on_stage(lease_duration_s=lease_duration_s) as (stage, fleet):
+        await anyio.sleep(interval_s)
+        failing = set(fleet.names[: NODES // 2])
+
+        async def break_down(moment, call):
+            if moment is Moment.BEFORE and call.name in failing and call.verb == "update":
+                raise Unavailable(call, "admission webhook failed", status=500)
+
+        renewed = {name: stage.clock.now() for name in fleet.names}
+        gaps = []
+
+        async def note(moment, call):
+            await break_down(moment, call)
+            if moment is Moment.AFTER and call.verb == "update":
+                gaps.append(stage.clock.now() - renewed[call.name])
+                renewed[call.name] = stage.clock.now()
+
+        stage.faults = note
+        await anyio.sleep(6 * interval_s)
+        assert len(gaps) >= 5 * NODES // 2
+        assert max(gaps) < 1.06 * interval_s
