@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lease_aio.heartbeat.verdicts import Verdicts
 from lease_aio.model import Node
 
-READY = "True"
-UNKNOWN = "Unknown"
+READY, UNKNOWN = "True", "Unknown"
 
 _BECAME = {READY: "ready", UNKNOWN: "unknown", "False": "not_ready"}
-_OUT_OF_REACH = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+_OF_TAINTS = frozenset({"tainted", "untainted", "evicting", "sparing"})
 
 
 class NodeBoard:
@@ -22,7 +22,7 @@ class NodeBoard:
 
     def __init__(self) -> None:
         self._ready: dict[str, str] = {}
-        self._taints: dict[str, frozenset[str]] = {}
+        self._verdicts = Verdicts()
         self.were_unknown: set[str] = set()
 
     @property
@@ -34,18 +34,17 @@ class NodeBoard:
         """Note what it says.
 
         Returns:
-            What became different, in words: `unknown`, `ready` again, `not_ready`, `tainted KEY:EFFECT` and
-            `untainted KEY:EFFECT` for the two taints by which a control plane keeps pods off a node out of reach. That
-            a Node is Ready when it is first seen is no news.
+            What became different: the words of `Verdicts`, with `not_ready` for what a kubelet says itself, and
+            `ready` after that too. That a Node is Ready when it is first seen is no news.
         """
         condition = node.status.condition("Ready")
         found = [] if condition is None else self._saw_ready(node.name, condition.status)
-        return found + self._saw_taints(node)
+        return found + [word for word in self._verdicts.of(node) if word in _OF_TAINTS]
 
     def gone(self, name: str) -> None:
         """It was deleted; that it was Unknown stays known."""
         self._ready.pop(name, None)
-        self._taints.pop(name, None)
+        self._verdicts.gone(name)
 
     def _saw_ready(self, name: str, status: str) -> list[str]:
         before = self._ready.get(name, READY)
@@ -53,10 +52,3 @@ class NodeBoard:
         if status == UNKNOWN:
             self.were_unknown.add(name)
         return [_BECAME.get(status, status)] if status != before else []
-
-    def _saw_taints(self, node: Node) -> list[str]:
-        taints = frozenset(f"{one.key}:{one.effect}" for one in node.spec.taints if one.key in _OUT_OF_REACH)
-        before = self._taints.get(node.name, frozenset())
-        self._taints[node.name] = taints
-        added = [f"tainted {taint}" for taint in sorted(taints - before)]
-        return added + [f"untainted {taint}" for taint in sorted(before - taints)]

@@ -88,6 +88,8 @@ class Deed:
 
 # ---------------------------------------------------------------- which nodes
 
+_EVERYBODY = "all nodes"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
@@ -117,7 +119,7 @@ class Choice:
     @property
     def nodes_text(self) -> str:
         """The same without how many of them."""
-        nodes = self.select or ("" if self.of else "all nodes")
+        nodes = self.select or ("" if self.of else _EVERYBODY)
         of = f"the nodes of {self.of!r}" if self.of else ""
         besides = f" but those of {self.without!r}" if self.without else ""
         return f"{nodes} among {of}{besides}" if nodes and of else f"{nodes}{of}{besides}"
@@ -241,8 +243,10 @@ class Expectation:
     @property
     def _amount_text(self) -> str:
         nodes = self.among.nodes_text
+        everybody = nodes.startswith(_EVERYBODY)
         if self.relation is Relation.EXACTLY and self.share == 1:
-            return nodes if nodes.startswith("all nodes") else f"all of {nodes}"
+            return nodes if everybody else f"all of {nodes}"
+        nodes = f"the nodes{nodes.removeprefix(_EVERYBODY)}" if everybody else nodes
         if self.relation is Relation.EXACTLY and self.share is None and not self.number:
             return f"none of {nodes}"
         amount = f"{self.number:g}" if self.share is None else share_text(self.share)

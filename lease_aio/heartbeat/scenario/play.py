@@ -231,13 +231,14 @@ class _Player:
             self._listed.set()
 
     def _saw(self, change: Change[Node]) -> None:
-        if change.name not in self._fleet.nodes:
-            return
+        """Nodes of others are noted too, because a new one is registered before it is in the fleet."""
         if change.object is None:
             self._board.gone(change.name)
             return
-        for words in self._board.saw(change.object):
-            self._tell(Wrote(at_s=self._clock.now() - self._start, node=change.name, words=words))
+        told = self._board.saw(change.object)
+        if change.name in self._fleet.nodes:
+            for words in told:
+                self._tell(Wrote(at_s=self._clock.now() - self._start, node=change.name, words=words))
 
 
 def in_order(scenario: Scenario) -> Iterable[Action | Expectation]:

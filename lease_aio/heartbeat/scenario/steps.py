@@ -24,7 +24,7 @@ _OF_VERB = {
     "group": Verb.GROW,
 }
 _OF_REPETITION = ("times", "choose")
-_KEYS = ("at", *VERBS, *AMONG_KEYS, *AMOUNT_KEYS, *_OF_VERB, "for", "over", "every", *_OF_REPETITION, "name")
+KEYS = ("at", *VERBS, *AMONG_KEYS, *AMOUNT_KEYS, *_OF_VERB, "for", "over", "every", *_OF_REPETITION, "name")
 _MOST_TIMES = 10_000
 
 Fields = Mapping[str, Item]
@@ -41,7 +41,7 @@ def read_step(item: Item, duration_s: float, named: Named) -> Step:
     Raises:
         ConfigurationError: it is not, with the line and the remedy.
     """
-    fields = item.fields("a step", _KEYS, {"at": "60s"})
+    fields = item.fields("a step", KEYS, {"at": "60s"})
     verb = _verb(item, fields)
     _check_company(verb, fields)
     at_s = fields["at"].duration("60s")
