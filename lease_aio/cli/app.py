@@ -219,6 +219,20 @@ def fleet_command(
             "--register/--no-register", help="Create the Node objects too, with a Ready status; what exists is adopted."
         ),
     ] = None,
+    status: Annotated[
+        bool, typer.Option("--status/--no-status", help="Report the status of created Nodes, as a kubelet does.")
+    ] = True,
+    adopt_any: Annotated[
+        bool, typer.Option("--adopt-any", help="Take over Nodes that somebody else created; else they are refused.")
+    ] = False,
+    controller: Annotated[
+        bool | None,
+        typer.Option(
+            "--controller/--no-controller",
+            help="Write on silent Nodes that they are Unknown, as kube-controller-manager does; by default with "
+            "--embedded, which has none.",
+        ),
+    ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete at the end what was created, and no more.")] = False,
     seconds: Annotated[
         float | None, typer.Option(help="How long; by default until the scenario ends, or until stopped.")
@@ -231,6 +245,12 @@ def fleet_command(
     ] = True,
     partition: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only part I of N, for N processes that share a fleet.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write the report there at the end, as one page.")
+    ] = None,
+    report_json: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write the report there at the end, as JSON.")
     ] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -246,7 +266,7 @@ def fleet_command(
     A scenario says what happens to which nodes and when, and what the control plane must have made of it by then: if it
     did not, the exit code is 1.
 
-    With --json: events starting or registering, step, verdict, expectation, progress, report, deleted.
+    With --json: events starting or registering, step, verdict, expectation, progress, report, written, deleted.
     """
     if shipped:
         list_scenarios(Output(json=json))
@@ -260,11 +280,16 @@ def fleet_command(
                 config=config,
                 scenario=scenario,
                 register=register,
+                status=status,
+                adopt_any=adopt_any,
+                controller=controller,
                 delete=delete,
                 seconds=seconds,
                 lease_duration_s=lease_duration,
                 spread=spread,
                 partition=partition,
+                report=report,
+                report_json=report_json,
             )
         )
         return lambda session, output: run_fleet(session, run, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import TypeVar
 from lease_aio.cli.fleet.load import Load, expected_load
 from lease_aio.errors import ConfigurationError
 from lease_aio.heartbeat import NodeGroup
+from lease_aio.heartbeat.report.files import check_writable
 from lease_aio.heartbeat.scenario import FleetSpec, Scenario, load_fleet, load_scenario
 from lease_aio.heartbeat.scenario.model import BY_NODE, Verb
 from lease_aio.heartbeat.scenario.units import duration_text
@@ -108,6 +110,7 @@ def decide(options: FleetOptions) -> FleetRun:
     Raises:
         ConfigurationError: one of them cannot be, or they do not go together.
     """
+    _check_reports(options)
     scenario = _scenario(options)
     spec = load_fleet(options.config) if options.config is not None else scenario.fleet
     if spec is not None:
@@ -127,6 +130,15 @@ def decide(options: FleetOptions) -> FleetRun:
     )
     _check_needs(run)
     return run
+
+
+def _check_reports(options: FleetOptions) -> None:
+    """What cannot be written at the end is told at the start."""
+    for path in (options.report, options.report_json):
+        if path is not None:
+            check_writable(path)
+    if options.report is not None and importlib.util.find_spec("plotly") is None:
+        raise ConfigurationError('--report needs plotly, which draws its plots: pip install "lease-aio[report]"')
 
 
 def _first(*values: T | None) -> T:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
+
 import anyio
 
 from lease_aio.cli.collector import rarely_collecting
@@ -13,6 +15,7 @@ from lease_aio.cli.fleet.telling import Telling, failure_text
 from lease_aio.cli.output import Output
 from lease_aio.errors import ApiError, Invalid, NotFound, Refused
 from lease_aio.heartbeat import Fleet, FleetReport
+from lease_aio.heartbeat.report import write_json, write_report
 from lease_aio.heartbeat.rules import NODE_LEASES
 
 
@@ -25,15 +28,14 @@ async def run_fleet(session: Opened, run: FleetRun, output: Output) -> int:
     """
     await _ask(session, output)
     telling = Telling(output)
-    fleet = _fleet(session, run, telling)
+    where = session.server.url if session.server is not None else "the given cluster"
+    stage = Stage(run=run, where=where, fleet=_fleet(session, run, telling), telling=telling)
     _announce(run, output)
-    with rarely_collecting() as all_are_there:
-        async with fleet:
-            all_are_there()
-            telling.start()
-            where = session.server.url if session.server is not None else "the given cluster"
-            stage = Stage(run=run, where=where, fleet=fleet, telling=telling)
-            await _play(session, stage, output)
+    try:
+        await _enter_and_play(session, stage, output)
+    except anyio.get_cancelled_exc_class():
+        _conclude(stage, output)  # if it was stopped before it had begun
+        raise
     if run.options.delete:
         output.event("deleted", "deleted what was created")
     if failure := failure_text(telling.outcomes, run.scenario.name):
@@ -55,12 +57,32 @@ def _fleet(session: Opened, run: FleetRun, telling: Telling) -> Fleet:
         name=run.name,
         prefix=run.prefix,
         register=run.register,
+        status=None if run.options.status else False,
+        adopt="any" if run.options.adopt_any else "own",
         partition=run.partition,
         spread_start=run.options.spread,
         delete_on_exit=run.options.delete,
         lease_duration_s=run.lease_duration_s,
         on_failure=telling.failed,
     )
+
+
+def _controller(session: Opened, run: FleetRun) -> AbstractAsyncContextManager[object]:
+    """An embedded server has none of its own, so nobody would become Unknown."""
+    asked = run.options.controller
+    plays = session.server is not None if asked is None else asked
+    return session.leases.node_lifecycle() if plays and run.register else nullcontext()
+
+
+def _write(report: FleetReport, run: FleetRun, output: Output) -> None:
+    title = run.scenario.description or run.scenario.name
+    if (page := run.options.report) is not None:
+        write_report(report, page, title=title)
+    if (document := run.options.report_json) is not None:
+        write_json(report, document)
+    for path in (page, document):
+        if path is not None:
+            output.event("written", f"wrote {path}", path=str(path))
 
 
 def _announce(run: FleetRun, output: Output) -> None:
@@ -84,17 +106,31 @@ def _announce(run: FleetRun, output: Output) -> None:
     )
 
 
+async def _enter_and_play(session: Opened, stage: Stage, output: Output) -> None:
+    with rarely_collecting() as all_are_there:
+        async with stage.fleet, _controller(session, stage.run):
+            all_are_there()
+            stage.telling.start()
+            try:
+                await _play(session, stage, output)
+            finally:
+                _conclude(stage, output)
+
+
 async def _play(session: Opened, stage: Stage, output: Output) -> None:
-    scenario, telling = stage.run.scenario, stage.telling
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(show, stage, output)
-            tasks.start_soon(_give_up_when_hopeless, stage)
-            await session.leases.play(scenario, stage.fleet, on_event=telling.hear)
-            tasks.cancel_scope.cancel()
-    finally:
-        telling.end()
-        telling.progress("report", telling.now_s(), stage.fleet.report())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(show, stage, output)
+        tasks.start_soon(_give_up_when_hopeless, stage)
+        await session.leases.play(stage.run.scenario, stage.fleet, on_event=stage.telling.hear)
+        tasks.cancel_scope.cancel()
+
+
+def _conclude(stage: Stage, output: Output) -> None:
+    """Say once how it was, while the fleet is still there, and write it."""
+    if not stage.telling.concluded:
+        report = stage.fleet.report()
+        stage.telling.conclude(report)
+        _write(report, stage.run, output)
 
 
 async def _give_up_when_hopeless(stage: Stage) -> None:

@@ -19,6 +19,15 @@ from lease_aio.heartbeat.scenario.units import duration_text
 
 _NEWS_KEPT = 50
 _NAMES_TOLD = 20
+_TO_PEOPLE = {
+    "unknown": "Unknown",
+    "ready": "Ready again",
+    "not_ready": "NotReady",
+    "tainted": "tainted (NoSchedule)",
+    "untainted": "untainted",
+    "evicting": "evicted (NoExecute)",
+    "sparing": "evicted no more",
+}
 
 
 class Telling:
@@ -31,6 +40,7 @@ class Telling:
         news: Lines of what happened, the newest last.
         outcomes: Of the expectations, so far.
         last_error: The last failed request.
+        concluded: All has been said.
     """
 
     def __init__(self, output: Output) -> None:
@@ -41,6 +51,7 @@ class Telling:
         self.news: deque[str] = deque(maxlen=_NEWS_KEPT)
         self.outcomes: list[Outcome] = []
         self.last_error: ApiError | None = None
+        self.concluded = False
 
     def start(self) -> None:
         """Times count from now."""
@@ -78,9 +89,11 @@ class Telling:
         """Say what was collected; to be called once a second."""
         self._flush(self.now_s())
 
-    def end(self) -> None:
-        """Say what was collected, also of the last second."""
+    def conclude(self, report: FleetReport) -> None:
+        """Say how it was, and before that what was collected, also of the last second."""
+        self.concluded = True
         self._flush(math.inf)
+        self.progress("report", self.now_s(), report)
 
     def progress(self, event: str, elapsed_s: float, report: FleetReport) -> None:
         """How the fleet does."""
@@ -126,7 +139,7 @@ class Telling:
         )
 
     def _wrote(self, event: Wrote) -> None:
-        self._digest.add(event.at_s, event.node, event.words)
+        self._digest.add(event.at_s, event.node, _TO_PEOPLE.get(event.words, event.words))
         if self._output.json:
             self._output.event("verdict", at_s=round(event.at_s, 3), node=event.node, verdict=event.words)
 
