@@ -117,6 +117,8 @@ def test_verdicts_say_how_long_they_took():
     timeline = Timeline(0.0)
     for node, since_s in enumerate((51.2, 54.9)):
         timeline.verdict(60.0, f"node-{node}", "unknown", since_s)
+    timeline.verdict(60.0, "node-0", "ready")
+    timeline.verdict(60.0, "node-0", "tainted")
     text, level = seen(replace(SMALL, timeline=timeline.snapshot(61.0)), "Verdicts")
-    assert text == "by the control plane: 2 unknown; unknown 51.2–54.9 s after the last renewal"
+    assert text == "2 unknown (51.2–54.9 s after the last renewal), 1 tainted, 1 ready by the control plane"
     assert level is Level.SEEN

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from lease_aio.heartbeat.history import Mark, NodeVerdict, Slot, TimelineSnapshot
-from lease_aio.heartbeat.report.series import Columns, percentile_of, states_seen
+from lease_aio.heartbeat.report.series import Columns, in_order, percentile_of, states_seen
 from lease_aio.heartbeat.report.style import (
     DUE,
     KINDS,
@@ -125,13 +125,15 @@ class TimePlots:
 
     def verdicts(self) -> Figure:
         """Verdicts by word, stacked."""
-        counts = self._columns.counts(lambda slot: slot.verdicts)
+        found = self._columns.counts(lambda slot: slot.verdicts)
+        counts = {word: found[word] for word in in_order(found)}
         return self._bars(counts, verdict_colours(counts), "verdicts")
 
     def detection(self, verdicts: Sequence[NodeVerdict], limits: Sequence[Limit]) -> Figure:
         """Each verdict: when, and how long after the node's last renewal; the node's name when pointed at."""
-        words = list(dict.fromkeys(each.verdict for each in verdicts if each.since_renewal_s is not None))
+        words = in_order({each.verdict for each in verdicts if each.since_renewal_s is not None})
         colours = verdict_colours(words)
+        words.reverse()  # the first word is drawn last, and not hidden by those that follow at once
         traces = [_dots([each for each in verdicts if each.verdict == word], self._scale, colours) for word in words]
         figure = self._figure(traces, "seconds after the last renewal")
         figure["layout"]["yaxis"]["rangemode"] = "tozero"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lease_aio.heartbeat.report.series import grouped
+from lease_aio.heartbeat.report.series import grouped, in_order
 from lease_aio.heartbeat.report.style import P99, Figure, Limit, add_limit, layout_of, log_seconds, verdict_colours
 from lease_aio.scheduler import HistogramSnapshot
 from lease_aio.words import span
@@ -37,11 +37,14 @@ def lateness_distribution(lateness: HistogramSnapshot) -> Figure:
 
 def detection_distribution(detection: Mapping[str, HistogramSnapshot], limits: Sequence[Limit]) -> Figure:
     """How many verdicts came how long after the last renewal, by word."""
-    colours = verdict_colours(detection)
+    words = in_order(detection)
+    colours = verdict_colours(words)
     edges_s = _even(max((each.max_s for each in detection.values()), default=0.0))
-    bars = [(word, grouped(each, edges_s), colours[word]) for word, each in detection.items()]
+    bars = [(word, grouped(detection[word], edges_s), colours[word]) for word in words]
     figure = _distribution(bars, "seconds after the last renewal", "verdicts")
-    figure["layout"].update(barmode="overlay", showlegend=len(bars) > 1)
+    for trace in figure["data"]:
+        del trace["width"]  # beside each other within the second
+    figure["layout"].update(barmode="group", bargap=0.1, showlegend=len(bars) > 1)
     figure["layout"]["xaxis"]["rangemode"] = "tozero"
     for limit in limits:
         add_limit(figure["layout"], limit, axis="x")

@@ -11,7 +11,7 @@ from lease_aio.heartbeat.report.along import TimePlots
 from lease_aio.heartbeat.report.distributions import detection_distribution, gap_distribution, lateness_distribution
 from lease_aio.heartbeat.report.series import ENDINGS, columns_of
 from lease_aio.heartbeat.report.style import Figure, Limit
-from lease_aio.heartbeat.report.summary import Finding, Level, findings, listed, number
+from lease_aio.heartbeat.report.summary import Finding, Level, findings, listed, number, verdicts_text
 from lease_aio.heartbeat.report.tables import (
     findings_table,
     parameter_list,
@@ -220,18 +220,10 @@ def _verdicts(timeline: TimelineSnapshot | None, plots: TimePlots | None, limits
         ]
     return Section(
         topic=topic,
-        title=_verdicts_title(timeline),
+        title=verdicts_text(timeline),
         about="What the control plane wrote on Nodes. Unknown: no sign of life for the grace period, which it looks "
         "for every few seconds. Tainted: nothing new is scheduled there. Evicting: its pods have to go. Ready, "
         "untainted and sparing: that this is over.",
         plots=drawn,
         html=verdict_table(timeline),
     )
-
-
-def _verdicts_title(timeline: TimelineSnapshot) -> str:
-    title = listed(timeline.verdict_counts)
-    unknown = timeline.detection.get("unknown")
-    if unknown is None:
-        return title
-    return f"{title}; unknown {unknown.min_s:.1f} to {unknown.max_s:.1f} s after the last renewal"

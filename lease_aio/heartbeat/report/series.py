@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lease_aio.heartbeat.history import Slot, TimelineSnapshot, halved
@@ -14,8 +14,11 @@ from lease_aio.scheduler import HistogramSnapshot, SparseHistogram
 STATES = ("fresh", "unready", "late", "silenced", "paused", "crashed", "pending")
 """The words of `NodeState`, as they are stacked: those that do well lie at the ground."""
 
+VERDICTS = ("unknown", "tainted", "evicting", "ready", "untainted", "sparing")
+"""The words for what the control plane writes on Nodes, as they follow each other."""
+
 ENDINGS = frozenset({"ready", "untainted", "sparing"})
-"""The verdicts that take another one back: how long they came after a renewal says little."""
+"""Those that take another one back: how long they came after a renewal says little."""
 
 _POINTS = 400  # as many as a screen shows
 
@@ -130,6 +133,11 @@ def _due_per_s(slot: Slot, parameters: FleetParameters) -> float | None:
     if not slot.states:
         return None
     return beating(slot.states) * parameters.due_per_s
+
+
+def in_order(words: Iterable[str]) -> list[str]:
+    """Verdicts as they follow each other; unknown words last."""
+    return sorted(words, key=lambda word: (VERDICTS.index(word) if word in VERDICTS else len(VERDICTS), word))
 
 
 def states_seen(columns: Columns) -> list[str]:

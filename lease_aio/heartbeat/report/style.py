@@ -58,7 +58,7 @@ def layout_of(x_title: str, y_title: str) -> dict[str, Any]:
     """What all layouts begin with."""
     return {
         "xaxis": {"title": {"text": x_title}, "zeroline": False},
-        "yaxis": {"title": {"text": y_title}, "zeroline": False, "rangemode": "nonnegative"},
+        "yaxis": {"title": {"text": y_title}, "zeroline": False, "rangemode": "nonnegative", "tickformat": ","},
         "margin": {"l": 58, "r": 12, "t": 30, "b": 44},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
         "showlegend": True,

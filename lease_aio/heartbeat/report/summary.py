@@ -6,7 +6,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lease_aio.heartbeat.report.series import counted_above, due_in_all
+from lease_aio.heartbeat.history import TimelineSnapshot
+from lease_aio.heartbeat.report.series import counted_above, due_in_all, in_order
 from lease_aio.heartbeat.tally import FleetReport, beating
 from lease_aio.words import rate, span
 
@@ -132,9 +133,14 @@ def listed(counts: Mapping[str, int]) -> str:
 def _verdicts(report: FleetReport) -> list[Finding]:
     if report.timeline is None or not report.timeline.verdict_counts:
         return []
-    text = f"by the control plane: {listed(report.timeline.verdict_counts)}"
-    unknown = report.timeline.detection.get("unknown")
+    return [Finding(about="Verdicts", text=f"{verdicts_text(report.timeline)} by the control plane", level=Level.SEEN)]
+
+
+def verdicts_text(timeline: TimelineSnapshot) -> str:
+    """`100 unknown (50.1–55.0 s after the last renewal), 100 tainted, 100 ready`."""
+    counts, unknown = timeline.verdict_counts, timeline.detection.get("unknown")
+    words = {word: f"{number(counts[word])} {word}" for word in in_order(counts)}
     if unknown is not None:
         low, high = f"{unknown.min_s:.1f}", f"{unknown.max_s:.1f}"
-        text += f"; unknown {low if low == high else f'{low}–{high}'} s after the last renewal"
-    return [Finding(about="Verdicts", text=text, level=Level.SEEN)]
+        words["unknown"] += f" ({low if low == high else f'{low}–{high}'} s after the last renewal)"
+    return ", ".join(words.values())
