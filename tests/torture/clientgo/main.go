@@ -4,6 +4,9 @@
 // CLOCK_BOOTTIME, which all processes of a machine share) and `time` (seconds since the epoch). While it leads it
 // writes a line every --work-interval to --work-log, with no token, since client-go has none.
 //
+// With --binary-version it is a candidate of a coordinated election (KEP-4355): it publishes a LeaseCandidate of its
+// identity, and waits to be appointed.
+//
 // SIGUSR1: step down, rest for --rest, contend again. SIGTERM: step down and exit.
 package main
 
@@ -18,6 +21,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	coordination "k8s.io/api/coordination/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -29,6 +35,7 @@ type options struct {
 	leaseDuration, renewDeadline, retryPeriod              time.Duration
 	workInterval, rest                                     time.Duration
 	releaseOnCancel                                        bool
+	binaryVersion, emulationVersion                        string
 }
 
 func parse() options {
@@ -45,7 +52,12 @@ func parse() options {
 	flag.DurationVar(&o.workInterval, "work-interval", 30*time.Millisecond, "between two writes")
 	flag.DurationVar(&o.rest, "rest", time.Second, "between stepping down at SIGUSR1 and contending again")
 	flag.BoolVar(&o.releaseOnCancel, "release-on-cancel", true, "client-go's ReleaseOnCancel")
+	flag.StringVar(&o.binaryVersion, "binary-version", "", "contend in a coordinated election, as this version")
+	flag.StringVar(&o.emulationVersion, "emulation-version", "", "which it emulates; --binary-version by default")
 	flag.Parse()
+	if o.emulationVersion == "" {
+		o.emulationVersion = o.binaryVersion
+	}
 	return o
 }
 
@@ -110,6 +122,7 @@ func (o options) contend(ctx context.Context, lock resourcelock.Interface) {
 		RenewDeadline:   o.renewDeadline,
 		RetryPeriod:     o.retryPeriod,
 		ReleaseOnCancel: o.releaseOnCancel,
+		Coordinated:     o.binaryVersion != "",
 		Name:            o.name,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(term context.Context) {
@@ -132,6 +145,20 @@ func (o options) contend(ctx context.Context, lock resourcelock.Interface) {
 	}
 }
 
+// publish keeps the LeaseCandidate alive, for ever.
+func (o options) publish(config *rest.Config) {
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		fail(err)
+	}
+	candidate, _, err := leaderelection.NewCandidate(
+		clients, o.namespace, o.identity, o.name, o.binaryVersion, o.emulationVersion, coordination.OldestEmulationVersion)
+	if err != nil {
+		fail(err)
+	}
+	candidate.Run(context.Background())
+}
+
 func main() {
 	o := parse()
 	klog.SetOutput(os.Stderr)
@@ -144,6 +171,9 @@ func main() {
 		resourcelock.ResourceLockConfig{Identity: o.identity}, config, o.renewDeadline)
 	if err != nil {
 		fail(err)
+	}
+	if o.binaryVersion != "" {
+		go o.publish(config)
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGTERM)
