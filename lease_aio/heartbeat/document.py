@@ -185,7 +185,7 @@ def _histogram(histogram: HistogramSnapshot) -> HistogramDocument:
         sum_s=histogram.sum_s,
         min_s=histogram.min_s,
         max_s=histogram.max_s,
-        buckets=[(None if upper_s == math.inf else upper_s, count) for upper_s, count in histogram.buckets],
+        buckets=histogram.to_json_buckets(),
         p50_s=histogram.percentile(50),
         p99_s=histogram.percentile(99),
     )

@@ -114,10 +114,13 @@ class FleetReport:
         """How many renewals are due in a second, by the states of the nodes."""
         return beating(self.states) * self.parameters.due_per_s
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self, *, buckets: bool = False) -> dict[str, object]:
         """Plain numbers for logs and JSON, histograms as p50, p99 and max.
 
-        `lease_aio.heartbeat.document.to_document` gives all: buckets, parameters and the timeline.
+        `lease_aio.heartbeat.document.to_document` gives all, the parameters and the timeline too.
+
+        Args:
+            buckets: Give histograms with `count`, `sum_s` and `buckets` too: upper bound (null is infinity) and count.
         """
         return {
             "nodes": self.nodes,
@@ -128,8 +131,8 @@ class FleetReport:
             "renewals": self.renewals,
             "renewals_per_s": round(self.renewals_per_s, 1),
             "due_per_s": round(self.due_per_s, 1),
-            "lateness": _short(self.lateness),
-            "gap": _short(self.gap),
+            "lateness": _plain(self.lateness, buckets=buckets),
+            "gap": _plain(self.gap, buckets=buckets),
             "errors": dict(self.errors),
             "states": dict(self.states),
         }
@@ -244,9 +247,12 @@ class Tally:
         )
 
 
-def _short(histogram: HistogramSnapshot) -> dict[str, float]:
-    return {
+def _plain(histogram: HistogramSnapshot, *, buckets: bool) -> dict[str, object]:
+    short: dict[str, object] = {
         "p50_s": round(histogram.percentile(50), 6),
         "p99_s": round(histogram.percentile(99), 6),
         "max_s": round(histogram.max_s, 6),
     }
+    if buckets:
+        short.update(count=histogram.count, sum_s=histogram.sum_s, buckets=histogram.to_json_buckets())
+    return short

@@ -64,6 +64,10 @@ class HistogramSnapshot:
         """Lower bound, upper bound and number of values of each bucket that holds any, ascending."""
         return [(_lower_bound(upper_s), upper_s, count) for upper_s, count in self.buckets]
 
+    def to_json_buckets(self) -> list[tuple[float | None, int]]:
+        """The buckets with None for infinity, which JSON has not."""
+        return [(None if upper_s == math.inf else upper_s, count) for upper_s, count in self.buckets]
+
     def to_dict(self) -> dict[str, float]:
         """The numbers that people look at, flat, for logs and JSON; in seconds, but for `count`."""
         return {

@@ -60,3 +60,12 @@ def test_a_report_adds_up_and_is_plain_on_demand():
     assert report.renewals == 2
     assert report.gap.count == 1
     assert report.to_dict()["gap"] == {"p50_s": 10.5, "p99_s": 10.5, "max_s": 10.5}
+
+
+def test_buckets_are_given_when_they_are_asked_for():
+    tally = Tally()
+    for gap_s in (10.4, 10.3, 1e9):
+        tally.renewed(2e9, 2e9 - gap_s)
+    gap = tally.report(2e9, {}).to_dict(buckets=True)["gap"]
+    assert gap["buckets"] == [(10.5, 2), (None, 1)]
+    assert (gap["count"], gap["sum_s"]) == (3, pytest.approx(1e9 + 20.7))
