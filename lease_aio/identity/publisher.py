@@ -118,7 +118,7 @@ class ApiServerIdentity:
         self._superseded_by = ""  # as far as it was told
         self._shared = False
         self._published = False
-        self._succeeded = anyio.Event()  # somebody has
+        self._told = anyio.Event()  # that it was superseded
         self._delete_error: ApiError | None = None
 
     @property
@@ -169,7 +169,7 @@ class ApiServerIdentity:
     async def taken_over(self) -> str:
         """Wait until a newer process has taken the Lease over; the holder that it names then."""
         while not self.superseded:
-            await self._succeeded.wait()
+            await self._told.wait()
         return self._succession.superseded_by
 
     async def __aenter__(self) -> Self:
@@ -202,7 +202,8 @@ class ApiServerIdentity:
         if self._published:
             self._published = False
             error = str(self._delete_error or "")
-            self._log.info("identity.withdrawn", deleted=deleted, error=error or None)
+            log = self._log.warning if error else self._log.info
+            log("identity.withdrawn", deleted=deleted, error=error or None)
             self._tell(Withdrawn(name=self._name, server=self._server, deleted=deleted, error=error))
 
     # ------------------------------------------------------------------ what each answer showed
@@ -227,11 +228,11 @@ class ApiServerIdentity:
     def _supersede(self, by: str) -> None:
         self._superseded_by = by
         if not by:  # that one has withdrawn, and the Lease is this one's again
-            self._succeeded = anyio.Event()
+            self._told = anyio.Event()
             return
         self._log.warning("identity.superseded", by=by)
         self._tell(Superseded(name=self._name, server=self._server, by=by))
-        self._succeeded.set()
+        self._told.set()
 
     def _tell(self, event: IdentityEvent) -> None:
         tell(self._observer, event, self._log)
@@ -240,8 +241,11 @@ class ApiServerIdentity:
 
     async def _delete_former(self) -> None:
         """Where that fails the former Lease is renewed instead, as kube-apiserver does."""
-        with contextlib.suppress(ApiError):
-            await self._api.delete(LEASES, self._name, self._namespace, timeout_s=_DELETE_TIMEOUT_S)
+        try:
+            with contextlib.suppress(NotFound):
+                await self._api.delete(LEASES, self._name, self._namespace, timeout_s=_DELETE_TIMEOUT_S)
+        except ApiError as error:
+            self._log.warning("identity.former_not_deleted", error=str(error))
 
     async def _withdraw(self) -> bool:
         """Delete the Lease if it is still ours: just the version that was looked at; if that has moved, look again."""

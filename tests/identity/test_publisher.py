@@ -64,15 +64,17 @@ async def test_leaving_ends_in_time_although_nothing_answers_and_says_what_is_le
         assert await stored(stage) is not None
 
 
-async def test_a_refused_deletion_is_not_raised():
+async def test_a_refused_deletion_is_not_raised(logs):
     async with staged() as stage:
         async with ApiServerIdentity(*stage.parts, hostname="vm") as me:
             stage.faults = refusing
         assert isinstance(me.last_error, Refused)
         assert await stored(stage) is not None
+    assert [(line["event"], line["log_level"]) for line in logs][1:] == [("identity.withdrawn", "warning")]
+    assert "403" in logs[-1]["error"]
 
 
-async def test_a_former_lease_that_cannot_be_deleted_is_renewed_under_its_holder_and_outlives_us():
+async def test_a_former_lease_that_cannot_be_deleted_is_renewed_under_its_holder_and_outlives_us(logs):
     async with staged() as stage:
         await former(stage)
 
@@ -89,6 +91,7 @@ async def test_a_former_lease_that_cannot_be_deleted_is_renewed_under_its_holder
             assert not me.superseded
             stage.faults = None
         assert (await stored(stage)).holder == "former"
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["identity.former_not_deleted"]
 
 
 async def former(stage, holder="former"):

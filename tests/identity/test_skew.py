@@ -15,6 +15,12 @@ def test_bounds_that_make_no_sense_are_refused(bounds):
         SkewGuard(warn_s=bounds[0], max_s=bounds[1])
 
 
+def test_no_difference_at_all_may_be_allowed():
+    SkewGuard(warn_s=0, max_s=0).require(Skew(low_s=-1, high_s=1))
+    with pytest.raises(ClockSkewed):
+        SkewGuard(warn_s=0, max_s=0).require(Skew(low_s=0.1, high_s=1))
+
+
 @pytest.mark.parametrize(("skew_s", "words"), [(75, "75 s ahead of"), (-75, "75 s behind")])
 def test_a_clock_that_is_far_off_is_refused_with_the_direction_and_the_remedy(skew_s, words):
     with pytest.raises(
