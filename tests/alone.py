@@ -6,6 +6,7 @@ import importlib.util
 import anyio
 
 import lease_aio
+from lease_aio.heartbeat.scenario import load_scenario
 
 
 async def main() -> None:
@@ -17,5 +18,6 @@ async def main() -> None:
 assert "site-packages" in lease_aio.__file__, lease_aio.__file__
 for extra in ("typer", "rich", "prometheus_client", "uvloop", "jsonpatch"):
     assert importlib.util.find_spec(extra) is None, f"the bare install brought {extra}"
+assert load_scenario("zone-outage").plan()
 anyio.run(main)
 print("lease_aio", importlib.metadata.version("lease-aio"), "works alone")

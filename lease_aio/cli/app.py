@@ -252,6 +252,9 @@ def fleet_command(
     report_json: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write the report there at the end, as JSON.")
     ] = None,
+    metrics: Annotated[
+        int | None, typer.Option(metavar="PORT", help="Serve Prometheus metrics on this port of loopback; 0 for any.")
+    ] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     embedded: Embedded = False,
@@ -266,7 +269,8 @@ def fleet_command(
     A scenario says what happens to which nodes and when, and what the control plane must have made of it by then: if it
     did not, the exit code is 1.
 
-    With --json: events starting or registering, step, verdict, expectation, progress, report, written, deleted.
+    With --json: events starting or registering, metrics, step, verdict, expectation, progress, report, written,
+    deleted.
     """
     if shipped:
         list_scenarios(Output(json=json))
@@ -290,6 +294,7 @@ def fleet_command(
                 partition=partition,
                 report=report,
                 report_json=report_json,
+                metrics=metrics,
             )
         )
         return lambda session, output: run_fleet(session, run, output)

@@ -37,7 +37,8 @@ class Exit(enum.IntEnum):
 
 EXIT_CODES: Mapping[Exit, str] = {
     Exit.OK: "done",
-    Exit.UNEXPECTED: "failed in a way that has no code of its own; demo: the report does not match the server",
+    Exit.UNEXPECTED: "failed in a way that has no code of its own; demo: the report does not match the server; "
+    "fleet: an expectation of the scenario did not hold",
     Exit.USAGE: "a value cannot work: option, name, timing, namespace, kubeconfig",
     Exit.UNREACHABLE: "no cluster is configured, or no API server answers there",
     Exit.REFUSED: "the API server refuses the credentials (401) or the permission (403)",

@@ -94,6 +94,50 @@ def test_a_fleet_that_is_stopped_still_reports(served: str) -> None:
     assert seen[-1]["event"] == "report"
 
 
+PLOT = """
+duration: 8s
+fleet: {register: true, lease_duration: 4s, groups: [{count: 20, prefix: sim-, zones: [a, b]}]}
+steps: [{at: 2s, silence: zone=b, count: 5, for: 2s}]
+expect: [{at: 3s, ready: all}, {at: end, gap_max: 3s}]
+"""
+
+
+def test_a_scenario_runs_on_an_embedded_server_and_leaves_its_report(tmp_path: Path) -> None:
+    plot, page, document = tmp_path / "plot.yaml", tmp_path / "report.html", tmp_path / "report.json"
+    plot.write_text(PLOT)
+    reports = ("--report", str(page), "--report-json", str(document))
+    with Command("fleet", "--embedded", "--json", "--scenario", str(plot), "--metrics", "0", *reports) as fleet:
+        url = fleet.event("metrics")["url"]
+        fleet.event("step")
+        with urllib.request.urlopen(url) as answer:
+            metrics = answer.read().decode()
+        code, seen, stderr = fleet.end()
+
+    assert code == 0, stderr
+    assert 'lease_aio_fleet_nodes{fleet="fleet",state="silenced"} 5.0' in metrics
+    assert [one["event"] for one in seen if one["event"] in {"step", "expectation"}] == [
+        "step",
+        "expectation",
+        "step",
+        "expectation",
+    ]
+    assert [one["path"] for one in seen if one["event"] == "written"] == [str(page), str(document)]
+    assert {mark["text"] for mark in json.loads(document.read_text())["timeline"]["marks"]} == {
+        "silence 5 of zone=b for 2s",
+        "silence ends after 2s: 5 of zone=b",
+    }
+    assert "<html" in page.read_text()
+
+
+def test_the_shipped_scenarios_are_listed() -> None:
+    listed = invoke("fleet", "--list-scenarios")
+    assert listed.exit_code == 0
+    assert any(line.startswith("zone-outage ") and "150 nodes" in line for line in listed.stdout.splitlines())
+    names = [one["name"] for one in events(invoke("fleet", "--list-scenarios", "--json").stdout)]
+    assert len(names) >= 10
+    assert names == sorted(names)
+
+
 # ---------------------------------------------------------------------- identity
 
 

@@ -110,7 +110,7 @@ def decide(options: FleetOptions) -> FleetRun:
     Raises:
         ConfigurationError: one of them cannot be, or they do not go together.
     """
-    _check_reports(options)
+    _check_outlets(options)
     scenario = _scenario(options)
     spec = load_fleet(options.config) if options.config is not None else scenario.fleet
     if spec is not None:
@@ -132,13 +132,19 @@ def decide(options: FleetOptions) -> FleetRun:
     return run
 
 
-def _check_reports(options: FleetOptions) -> None:
+def _check_outlets(options: FleetOptions) -> None:
     """What cannot be written at the end is told at the start."""
     for path in (options.report, options.report_json):
         if path is not None:
             check_writable(path)
     if options.report is not None and importlib.util.find_spec("plotly") is None:
         raise ConfigurationError('--report needs plotly, which draws its plots: pip install "lease-aio[report]"')
+    if options.metrics is None:
+        return
+    if not 0 <= options.metrics <= 65_535:
+        raise ConfigurationError(f"--metrics {options.metrics} is no port: give one from 1 to 65535, or 0 for any")
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise ConfigurationError('--metrics needs prometheus-client: pip install "lease-aio[metrics]"')
 
 
 def _first(*values: T | None) -> T:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 
 import anyio
 
@@ -26,7 +27,7 @@ async def run_fleet(session: Opened, run: FleetRun, output: Output) -> int:
         ApiError: the server refuses for good, or cannot be reached at the start.
         CommandFailed: an expectation of the scenario did not hold.
     """
-    await _ask(session, output)
+    await _ask(session)
     telling = Telling(output)
     where = session.server.url if session.server is not None else "the given cluster"
     stage = Stage(run=run, where=where, fleet=_fleet(session, run, telling), telling=telling)
@@ -43,12 +44,10 @@ async def run_fleet(session: Opened, run: FleetRun, output: Output) -> int:
     return 0
 
 
-async def _ask(session: Opened, output: Output) -> None:
-    """What waiting would not mend is said at once. A namespace that is missing comes by itself within a minute."""
-    try:
+async def _ask(session: Opened) -> None:
+    """What waiting would not mend is said at once. A missing namespace it does mend, and the fleet says so once."""
+    with suppress(NotFound):
         await probe(session.leases, namespace=NODE_LEASES)
-    except NotFound:
-        output.note(f"lease-aio: namespace {NODE_LEASES} is missing; waiting for the API server to create it")
 
 
 def _fleet(session: Opened, run: FleetRun, telling: Telling) -> Fleet:
@@ -110,11 +109,26 @@ async def _enter_and_play(session: Opened, stage: Stage, output: Output) -> None
     with rarely_collecting() as all_are_there:
         async with stage.fleet, _controller(session, stage.run):
             all_are_there()
-            stage.telling.start()
-            try:
-                await _play(session, stage, output)
-            finally:
-                _conclude(stage, output)
+            async with _metrics(session, stage, output):
+                stage.telling.start()
+                try:
+                    await _play(session, stage, output)
+                finally:
+                    _conclude(stage, output)
+
+
+@asynccontextmanager
+async def _metrics(session: Opened, stage: Stage, output: Output) -> AsyncGenerator[None]:
+    port = stage.run.options.metrics
+    if port is None:
+        yield
+        return
+    from lease_aio.telemetry.fleet import FleetCollector  # noqa: PLC0415 - prometheus-client is an extra
+    from lease_aio.telemetry.serve import serve_metrics  # noqa: PLC0415
+
+    async with serve_metrics(FleetCollector(session.leases, stage.fleet), port=port) as url:
+        output.event("metrics", f"metrics: {url}", url=url)
+        yield
 
 
 async def _play(session: Opened, stage: Stage, output: Output) -> None:

@@ -57,7 +57,7 @@ async def _tell_lines(stage: Stage) -> None:
 
 
 async def _show_live(stage: Stage, output: Output) -> None:
-    painter, console = _Painter(stage), output.console
+    painter, console = Painter(stage), output.console
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         try:
             while True:
@@ -68,7 +68,7 @@ async def _show_live(stage: Stage, output: Output) -> None:
             live.update(draw(painter.picture(), console.width, console.height), refresh=True)
 
 
-class _Painter:
+class Painter:
     """Gathers what there is to draw; keeps how many renewals there were in each second."""
 
     def __init__(self, stage: Stage) -> None:

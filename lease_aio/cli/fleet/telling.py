@@ -11,7 +11,7 @@ import anyio
 from lease_aio.cli.fleet.digest import Digest, moment
 from lease_aio.cli.fleet.report import fields_of, report_text
 from lease_aio.cli.output import Output
-from lease_aio.errors import ApiError
+from lease_aio.errors import ApiError, NotFound
 from lease_aio.heartbeat import FleetReport
 from lease_aio.heartbeat.scenario import Acted, Judged, PlayEvent, Wrote
 from lease_aio.heartbeat.scenario.expectations import Outcome
@@ -62,10 +62,10 @@ class Telling:
         return anyio.current_time() - self._start
 
     def failed(self, node: str, error: ApiError) -> None:
-        """A request failed; people are told of the first of each kind."""
+        """A request failed; people are told of the first of each kind, unless the fleet does that itself."""
         self.last_error = error
         kind = type(error), error.status
-        if kind in self._failures:
+        if kind in self._failures or (isinstance(error, NotFound) and error.namespace_missing):
             return
         self._failures.add(kind)
         text = f"node {node}: {error} (told once for each kind of error)"

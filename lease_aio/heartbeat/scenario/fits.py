@@ -18,6 +18,8 @@ def check_fit(
     expectations: Sequence[Expectation],
     *,
     nodes: int,
+    registered: bool,
+    status: bool,
     select: Select,
     labels: Iterable[Mapping[str, str]],
 ) -> None:
@@ -27,12 +29,15 @@ def check_fit(
         steps: The scenario's.
         expectations: The scenario's.
         nodes: How many there are.
+        registered: Whether they have Node objects.
+        status: Whether they report their status.
         select: Asks the fleet.
         labels: Of some of its nodes: what a misspelt selector may have meant.
 
     Raises:
         ConfigurationError: with the place in the scenario's file, and the remedy.
     """
+    _check_needs(steps, expectations, registered=registered, status=status)
     _check_size(steps, nodes)
     grows_at_s = min((step.at_s for step in steps if step.deed.verb is Verb.GROW), default=None)
     for step in steps:
@@ -41,6 +46,22 @@ def check_fit(
     for one in expectations:
         if one.measure in BY_NODE and (grows_at_s is None or one.at_s < grows_at_s):
             _check_selector(f"{one.place}: {one.measure.value}", one.among.select, select, labels)
+
+
+def _check_needs(steps: Sequence[Step], expectations: Sequence[Expectation], *, registered: bool, status: bool) -> None:
+    """What is said of Nodes needs Nodes."""
+    for one in expectations:
+        if one.measure in BY_NODE and not registered:
+            raise ConfigurationError(
+                f"{one.place}: {one.measure.value} is said of Node objects, and this fleet has none: "
+                "make it with register=True"
+            )
+    for step in steps:
+        if step.deed.verb is Verb.UNREADY and not status:
+            raise ConfigurationError(
+                f"{step.place}: unready is told in a Node's status, and this fleet reports none: "
+                "make it with register=True, and without status=False"
+            )
 
 
 def _check_size(steps: Sequence[Step], nodes: int) -> None:

@@ -120,14 +120,17 @@ async def play(
         on_event: Told of all that happens. What it raises ends the play.
 
     Raises:
-        ConfigurationError: a step means no node of this fleet, or needs Nodes of a fleet that has none.
+        ConfigurationError: a step means no node of this fleet, or Nodes are needed and it has none.
         ApiError: Nodes may not be watched, or the fleet cannot grow.
     """
     scenario.check_groups()
+    parameters = fleet.report().parameters
     check_fit(
         scenario.steps,
         scenario.expectations,
         nodes=len(fleet),
+        registered=parameters.registered,
+        status=parameters.status,
         select=lambda selector: fleet.select(selector).names,
         labels=(fleet.nodes[name].labels for name in islice(fleet.nodes, _LOOKED_AT)),
     )

@@ -79,11 +79,36 @@ async def playing(nodes=ZONED, **options):
     ],
 )
 async def test_what_means_nothing_on_this_fleet_is_refused_before_anything_is_done(plot, message):
-    async with playing() as on:
+    async with playing(register=True) as on:
         with pytest.raises(ConfigurationError) as refused:
             await on.play(plot)
     assert str(refused.value) == f"plot.yaml:{message}"
     assert on.told == []
+
+
+@pytest.mark.parametrize(
+    ("plot", "options", "message"),
+    [
+        (
+            scenario("at: 60s, heal: all", expect="at: end, ready: all"),
+            {"register": False},
+            "6:22: ready is said of Node objects, and this fleet has none: make it with register=True",
+        ),
+        (
+            scenario("at: 60s, unready: all"),
+            {"status": False},
+            (
+                "4:24: unready is told in a Node's status, and this fleet reports none: "
+                "make it with register=True, and without status=False"
+            ),
+        ),
+    ],
+)
+async def test_what_is_said_of_nodes_needs_nodes(plot, options, message):
+    async with playing(**{"register": True, **options}) as on:
+        with pytest.raises(ConfigurationError) as refused:
+            await on.play(plot)
+    assert str(refused.value) == f"plot.yaml:{message}"
 
 
 async def test_nodes_that_come_later_may_be_spoken_of_later():
@@ -93,7 +118,7 @@ async def test_nodes_that_come_later_may_be_spoken_of_later():
 
 
 async def test_an_expectation_of_nodes_that_may_not_be_watched_is_refused_with_the_verb():
-    async with playing() as on:
+    async with playing(register=True) as on:
         on.stage.faults = refusing
         with pytest.raises(Refused, match="list nodes"):
             await on.play(scenario("at: 60s, silence: zone=b", expect="at: end, ready: all"))

@@ -1,5 +1,6 @@
 """A shipped scenario, played in simulated time on a server in memory, with a control plane that judges and writes."""
 
+import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -43,11 +44,13 @@ class Show:
 async def perform(name, minor=37):
     """Play it to its end, beside a control plane that judges as Kubernetes 1.`minor` does."""
     scenario = load_scenario(name)
-    told = []
+    told, chance = [], random.Random(1).random
     async with (
         staged() as stage,
-        Fleet(*stage.fleet_parts, nodes=scenario.fleet.groups, register=True) as fleet,
-        NodeLifecycle(stage.api, stage.clock, stage.fleet_parts[-1], settings=MonitorSettings.of_release(minor)),
+        Fleet(*stage.fleet_parts, nodes=scenario.fleet.groups, register=True, random=chance) as fleet,
+        NodeLifecycle(
+            stage.api, stage.clock, stage.fleet_parts[-1], settings=MonitorSettings.of_release(minor), random=chance
+        ),
     ):
         zones = {name: one.labels["topology.kubernetes.io/zone"] for name, one in fleet.nodes.items()}
         played = await play(scenario, fleet, api=stage.api, clock=stage.clock, on_event=told.append)
