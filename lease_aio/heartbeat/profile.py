@@ -153,6 +153,9 @@ class NodeKind:
         self.shared: Mapping[str, str] = {
             "kubernetes.io/os": profile.operating_system,
             "kubernetes.io/arch": profile.architecture,
+            # Kubelets still set these, and node-lifecycle-controller adds them, with a patch a Node, where they lack.
+            "beta.kubernetes.io/os": profile.operating_system,
+            "beta.kubernetes.io/arch": profile.architecture,
             **{key: value for key, value in said.items() if value},
             **profile.labels,
         }

@@ -20,6 +20,8 @@ def test_a_new_node_is_ready_and_has_what_a_scheduler_looks_for():
         "kubernetes.io/hostname": "n1",
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "beta.kubernetes.io/arch": "amd64",
         "zone": "a",
     }
     assert node.spec.taints == (taint,)
