@@ -9,6 +9,7 @@ import pytest
 
 from lease_aio.api import LEASES
 from lease_aio.client import LeaseClient
+from lease_aio.model import LeaseSpec, new_lease
 from tests.election.rig import TIMING, Rig
 
 pytestmark = pytest.mark.virtual_time
@@ -64,12 +65,27 @@ async def _identity(leases: LeaseClient) -> None:
         await asyncio.sleep(0)
 
 
+async def _identities(leases: LeaseClient) -> None:
+    async with leases.apiserver_identity("cp-1"), leases.observe_identities() as changes:
+        await anext(changes)
+
+
+async def _collect(leases: LeaseClient) -> None:
+    labels = {"apiserver.kubernetes.io/identity": "kube-apiserver"}
+    await leases.create(new_lease("expired", "kube-system", LeaseSpec(), labels=labels))
+    async with leases.collect_identities():
+        await asyncio.sleep(0)
+
+
 async def _client_alone(leases: LeaseClient) -> None:
     leases.report()
     await asyncio.sleep(0)
 
 
-SCENARIOS = (_client_alone, _lead, _terms, _lock, _transfer, _observe, _watch, _heartbeat, _fleet, _identity)
+SCENARIOS = (
+    *(_client_alone, _lead, _terms, _lock, _transfer, _observe, _watch),
+    *(_heartbeat, _fleet, _identity, _identities, _collect),
+)
 
 
 async def _three_turns(moment: object, call: object) -> None:

@@ -1,5 +1,6 @@
 """The collector against a server in memory. The upstream cases bear the names they have in `apiserverleasegc`."""
 
+import asyncio
 import dataclasses
 
 import anyio
@@ -306,11 +307,13 @@ async def test_it_serves_one_block_and_needs_a_task_group_for_it():
                 pytest.fail("entered")
 
 
-async def test_a_cancelled_block_ends_it():
+async def test_a_cancelled_block_ends_it_and_is_left_when_its_task_has_ended():
     async with staged() as stage, anyio.create_task_group() as tasks:
+        before = asyncio.all_tasks()
         with anyio.move_on_after(10):
             async with IdentityCollector(stage.api, stage.clock, tasks) as collector:
                 await anyio.sleep_forever()
+        assert asyncio.all_tasks() == before
         await anyio.sleep(2 * 3600)
         assert collector.passes == 1
 
