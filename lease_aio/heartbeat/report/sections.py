@@ -102,7 +102,7 @@ def _headline(rows: Sequence[Finding]) -> str:
     bad = [row for row in rows if row.level is Level.BAD]
     notices = [row for row in rows if row.level is Level.NOTICE]
     if not bad and not notices:
-        return "Everything was as it should be"
+        return "The fleet renewed as it should"
     worst = bad or notices
     names = ", ".join(row.about.lower() for row in worst)
     return f"{'Not as it should be' if bad else 'Worth a look'}: {names}"
