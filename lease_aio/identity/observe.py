@@ -58,7 +58,7 @@ class IdentityObservation:
         )
         self._presence = Presence()
         self._ask_at = -math.inf  # no use in asking earlier
-        self._blind = False  # the last question was not answered
+        self._blind = False  # the last question was not answered, nor has the watch told anything since
 
     @property
     def identities(self) -> Mapping[str, Identity]:
@@ -93,6 +93,7 @@ class IdentityObservation:
         return change
 
     def _take(self, change: Change[Lease]) -> None:
+        self._answered()
         if change.type is ChangeType.GONE:
             self._presence.gone(change.name)
         elif change.object is not None:
@@ -107,12 +108,12 @@ class IdentityObservation:
         except (Unavailable, Throttled) as error:
             self._ask_at, self._blind = self._clock.now() + (error.retry_after_s or _ASK_AGAIN_S), True
         else:
-            self._show(name, lease)
+            self._answered()
+            self._presence.show(lease, self._clock.now(), self._clock.wall_us())
+            self._presence.age(name, self._clock.now())
 
-    def _show(self, name: str, lease: Lease) -> None:
-        now = self._clock.now()
-        self._presence.show(lease, now, self._clock.wall_us())
+    def _answered(self) -> None:
+        """The API server is there. If it was not, nobody could renew until now."""
         if self._blind:
             self._blind = False
-            self._presence.pardon(now)
-        self._presence.age(name, now)
+            self._presence.pardon(self._clock.now())

@@ -200,7 +200,6 @@ class ApiServerIdentity:
                 call = Call(verb="delete", resource=LEASES.label, namespace=self._namespace, name=self._name)
                 self._delete_error = Unavailable(call, f"not done within {_DELETE_TIMEOUT_S:g} s", outcome_unknown=True)
         if self._published:
-            self._published = False
             error = str(self._delete_error or "")
             log = self._log.warning if error else self._log.info
             log("identity.withdrawn", deleted=deleted, error=error or None)

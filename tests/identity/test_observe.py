@@ -162,6 +162,24 @@ async def test_while_the_api_server_is_away_nobody_is_called_late():
             tasks.cancel_scope.cancel()
 
 
+async def test_one_that_dies_after_the_api_server_was_away_is_late_as_ever():
+    async with staged() as stage, anyio.create_task_group() as tasks:
+        told = at(stage)
+        async with ApiServerIdentity(*stage.parts, hostname="vm", keep_on_exit=True):
+            tasks.start_soon(following, stage, told)
+            await anyio.sleep(5)
+            stage.faults = unreachable
+            await anyio.sleep(100)
+            assert stage.calls.count("get leases") < 50  # the publisher backs off to 7 s; the observer asks every 5 s
+            stage.faults = None
+            await anyio.sleep(100)
+        died = stage.clock.now() - stage.began
+        await anyio.sleep(100)
+        assert [what for what, _, _ in told] == ["appeared", "late"]
+        assert 19 <= told[-1][2] - died <= 31
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_watch_that_has_died_in_silence_makes_nobody_late():
     async with staged() as stage, anyio.create_task_group() as tasks:
         told = at(stage)

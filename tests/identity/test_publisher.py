@@ -61,6 +61,7 @@ async def test_leaving_ends_in_time_although_nothing_answers_and_says_what_is_le
             before = stage.clock.now()
         assert stage.clock.now() - before <= 21
         assert isinstance(me.last_error, Unavailable)
+        assert me.last_error.outcome_unknown
         assert await stored(stage) is not None
 
 
@@ -345,6 +346,45 @@ async def test_labels_that_somebody_removed_are_back_after_the_next_renewal():
         assert (await stored(stage)).metadata.labels["kubernetes.io/hostname"] == "vm"
 
 
+async def renewed_by_another(stage):
+    lease = await stored(stage)
+    await MemoryApi(stage.store).replace(LEASES, lease.with_spec(renew_time=MicroTime(stage.clock.wall_us() + 1)))
+
+
+async def deleted_by_another(stage):
+    await MemoryApi(stage.store).delete(LEASES, NAME, IDENTITY_NAMESPACE)
+
+
+async def not_to_be_deleted(stage):
+    stage.faults = refusing
+
+
+async def untouched(stage):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("what", "options", "deleted", "error"),
+    [
+        pytest.param(untouched, {}, True, "", id="deleted"),
+        pytest.param(deleted_by_another, {}, True, "", id="gone already"),
+        pytest.param(untouched, {"keep_on_exit": True}, False, "", id="kept on purpose"),
+        pytest.param(renewed_by_another, {}, False, "", id="another's"),
+        pytest.param(not_to_be_deleted, {}, False, "403", id="no right to"),
+    ],
+)
+async def test_the_observer_is_told_what_became_of_the_lease(what, options, deleted, error):
+    async with staged() as stage:
+        told = []
+        async with ApiServerIdentity(*stage.parts, hostname="vm", observer=told.append, **options):
+            await what(stage)
+        published, withdrawn = told
+        assert isinstance(published, Published)
+        assert (withdrawn.name, withdrawn.server, withdrawn.deleted) == (NAME, "kube-apiserver", deleted)
+        assert bool(withdrawn.error) is bool(error)
+        assert error in withdrawn.error
+
+
 async def test_it_says_in_the_log_when_it_is_published_and_withdrawn(logs):
     async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as me:
         pass
@@ -352,6 +392,7 @@ async def test_it_says_in_the_log_when_it_is_published_and_withdrawn(logs):
         ("identity.published", f"kube-system/{NAME}", me.holder),
         ("identity.withdrawn", f"kube-system/{NAME}", me.holder),
     ]
+    assert (logs[-1]["deleted"], logs[-1]["error"], logs[-1]["log_level"]) == (True, None, "info")
 
 
 async def test_switched_off_it_asks_for_nothing_and_what_is_there_runs_out():
