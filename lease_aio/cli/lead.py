@@ -16,6 +16,7 @@ from lease_aio.cli.process import KILL_ALLOWANCE_S, Group, Guard, check_command,
 from lease_aio.client import LeaseClient
 from lease_aio.clock import SystemClock
 from lease_aio.election import DuplicateIdentity, Ended, Event, Term, Waiting
+from lease_aio.election.coordinated import CandidateInfo
 from lease_aio.errors import ConfigurationError, TermLost
 from lease_aio.naming import check_lease_name
 from lease_aio.timing import Timing
@@ -33,6 +34,7 @@ class LeadOptions:
         timing: Durations; the stop grace has room for the kill.
         command: Its words; empty to hold the Lease without one.
         forever: Contend again when the term is lost.
+        coordinated: Wait for a coordinator, and tell it this.
 
     Raises:
         ConfigurationError: the name is none, or the command cannot be run.
@@ -43,6 +45,7 @@ class LeadOptions:
     timing: Timing
     command: tuple[str, ...]
     forever: bool
+    coordinated: CandidateInfo | None = None
 
     def __post_init__(self) -> None:
         check_lease_name(self.name)
@@ -95,7 +98,14 @@ async def lead(leases: LeaseClient, options: LeadOptions, output: Output) -> int
 
 async def _lead_once(leases: LeaseClient, options: LeadOptions, voice: _Voice) -> int:
     ended_with: list[int] = []
-    async with leases.lead(options.name, identity=options.identity, timing=options.timing, observer=voice.hear) as term:
+    leading = leases.lead(
+        options.name,
+        identity=options.identity,
+        timing=options.timing,
+        observer=voice.hear,
+        coordinated=options.coordinated,
+    )
+    async with leading as term:
         voice.started(term)
         try:
             if options.command:
@@ -151,6 +161,7 @@ class _Voice:
         self._lease = f"{leases.namespace}/{options.name}"
         self._identity = options.identity or leases.identity
         self._beside_command = bool(options.command)
+        self._coordinated = options.coordinated is not None
 
     @property
     def json(self) -> bool:
@@ -171,7 +182,8 @@ class _Voice:
 
     def started(self, term: Term) -> None:
         text = f"leading {self._lease} as {term.holder} (token {term.token}, transitions {term.transitions})"
-        self._say("started", text, token=term.token, transitions=term.transitions)
+        chosen = {"appointed": term.appointed} if self._coordinated else {}
+        self._say("started", text, token=term.token, transitions=term.transitions, **chosen)
 
     def stopped(self, term: Term, *, ended_with: int | None) -> None:
         code = {} if ended_with is None else {"exit_code": ended_with}

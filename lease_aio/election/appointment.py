@@ -34,6 +34,7 @@ class Coordination:
         served: The API server has LeaseCandidates; without them there is no coordinator to wait for.
         idle: Of late the Lease changed hands without a coordinator, so none is waited for.
         clear_at: By then all terms of others that were seen are over, on this clock.
+        left_until: So long the present record is left to whom it names, taken up or not.
         since: When the candidacy began: the coordinator cannot have known of it before.
     """
 
@@ -43,6 +44,7 @@ class Coordination:
     served: bool = True
     idle: bool = False
     clear_at: float = -math.inf
+    left_until: float = -math.inf
     since: float = -math.inf
 
     @property
@@ -69,7 +71,7 @@ class Coordination:
         """
         if lease is not None and self.names_me(lease):
             return plain if ours else max(blocked_until, self.clear_at)
-        return max(plain, self.clear_at, self.since) + self.patience_s
+        return max(plain, self.clear_at, self.left_until, self.since) + self.patience_s
 
     def noted(self, lease: Lease, now: float, *, ours: bool, before: Lease | None, gap: bool) -> Coordination:
         """What is remembered after this record.
@@ -82,20 +84,12 @@ class Coordination:
             gap: There may have been others in between.
         """
         known = self._heard(lease, before, ours=ours, gap=gap)
-        if ours or not lease.holder:
-            return replace(known, clear_at=-math.inf)  # whoever wrote this had waited for those before, or has stopped
-        if self._appoints_me(lease, before) and (not gap or _same(lease, before)):
-            return known
-        return replace(known, clear_at=max(self.clear_at, now + self._lasts_s(lease)))
-
-    def _appoints_me(self, lease: Lease, before: Lease | None) -> bool:
-        """A coordinator wrote it: it leaves the acquire time out, and names nobody who is named already.
-
-        Else it is the writing of another, perhaps of one with the same identity.
-        """
-        if lease.holder != self.identity or lease.spec.acquire_time is not None:
-            return False
-        return before is None or before.holder != self.identity or _same(lease, before)
+        if ours or not lease.holder:  # whoever wrote this had waited for those before, or has stopped
+            return replace(known, clear_at=-math.inf, left_until=-math.inf)
+        until = now + self._lasts_s(lease)
+        if _appoints(lease, before) and (not gap or _same(lease, before)):
+            return replace(known, left_until=until)  # nobody leads by it who has not written it anew
+        return replace(known, clear_at=max(self.clear_at, until), left_until=until)
 
     def _lasts_s(self, lease: Lease) -> float:
         """How long no other may take it.
@@ -116,6 +110,16 @@ class Coordination:
             return replace(self, idle=False)
         taken = lease.holder and (before is None or before.holder != lease.holder)
         return replace(self, idle=True) if taken and not ours and not gap else self
+
+
+def _appoints(lease: Lease, before: Lease | None) -> bool:
+    """A coordinator wrote it: it leaves the acquire time out, and names nobody who is named already.
+
+    Else it is the writing of its holder; client-go's coordinated elector leaves the acquire time out, too.
+    """
+    if lease.spec.acquire_time is not None:
+        return False
+    return before is None or before.holder != lease.holder or _same(lease, before)
 
 
 def _same(lease: Lease, before: Lease | None) -> bool:

@@ -65,6 +65,11 @@ class Term:
         return self._record.transitions
 
     @property
+    def appointed(self) -> bool:
+        """A coordinator chose the holder; False in a plain election, and where a coordinated candidate fell back."""
+        return self._record.appointed
+
+    @property
     def reason(self) -> EndReason | None:
         """Why the work was told to stop; None while the term runs."""
         return self._reason

@@ -91,7 +91,7 @@ class Stage:
         async with lease_aio.connect(kubeconfig=str(self.plane.kubeconfig), identity=name) as leases:
             async for term in leases.terms(self.lease, timing=TIMING, coordinated=about):
                 async with term:
-                    work = Work(name, boot(), appointed=term._record.appointed)
+                    work = Work(name, boot(), appointed=term.appointed)
                     self.ours.append(work)
                     try:
                         await anyio.sleep_forever()

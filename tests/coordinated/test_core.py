@@ -120,6 +120,26 @@ def test_it_lets_the_times_of_all_holders_before_it_run_out():
     assert it.core.due == pytest.approx(1000 + 60 * 1.01)
 
 
+def test_an_appointment_of_another_that_was_never_taken_up_is_no_term_to_be_waited_for():
+    it = candidate()
+    it.read(it.foreign(""))
+    it.watch(appointed(it, "dead"))
+    it.now += 5
+    it.watch(appointed(it))
+    assert it.core.due <= it.now
+
+
+def test_an_appointment_of_another_that_client_go_took_up_is_a_term():
+    it = candidate()
+    it.read(it.foreign(""))
+    first = appointed(it, "other")
+    it.watch(first)
+    it.now += 1
+    it.watch(it.store(first.with_spec(renew_time=MicroTime(it.wall_us + 1), lease_duration_seconds=15)))
+    it.watch(appointed(it))
+    assert it.core.due == pytest.approx(1001 + TAKEOVER_S)
+
+
 def test_a_release_in_between_says_that_all_work_has_stopped():
     it = candidate()
     it.read(it.foreign("first", lease_duration_seconds=60))

@@ -3,9 +3,17 @@
 import anyio
 import pytest
 
+from lease_aio import Refused
+from lease_aio.api import LEASE_CANDIDATES
+from lease_aio.api.memory import Moment
 from lease_aio.election import EndReason
-from lease_aio.election.coordinated import FALLBACK_AFTER_S
+from lease_aio.election.coordinated import FALLBACK_AFTER_S, CandidateInfo
+from lease_aio.election.coordinated.nomination import UNSERVED_S
+from lease_aio.model import MicroTime
+from lease_aio.server.status import StatusError
+from lease_aio.testing.virtual import WALL_START_US
 from tests.coordinated.stage import TIMING, Stage
+from tests.election.rig import Network
 
 pytestmark = pytest.mark.virtual_time
 TAKEOVER_S = TIMING.takeover_after_s(15)
@@ -16,14 +24,14 @@ async def test_without_a_coordinator_a_candidate_leads_after_its_patience_is_at_
     async with stage.member("a"):
         took_s = await stage.leader("a", within_s=60)
     assert FALLBACK_AFTER_S <= took_s < FALLBACK_AFTER_S + 1
-    assert not stage.terms[0]._record.appointed
+    assert not stage.terms[0].appointed
 
 
 async def test_with_a_coordinator_a_candidate_leads_at_once():
     stage = Stage()
     async with stage.client("coordinator") as leases, leases.coordinator(), stage.member("a"):
         assert await stage.leader("a", within_s=60) < 1
-        assert stage.terms[0]._record.appointed
+        assert stage.terms[0].appointed
         lease = await stage.lease()
         assert (lease.holder, lease.spec.strategy, lease.spec.lease_duration_seconds) == (
             "a",
@@ -54,3 +62,157 @@ async def test_a_candidate_that_leaves_is_no_candidate_any_more():
             assert [each.name for each in await stage.candidates()] == ["a"]
         assert await stage.candidates() == []
         assert (await stage.lease()).holder == ""
+
+
+# ---------------------------------------------------------------- a server without the gate, or without candidates
+
+
+async def test_where_the_server_drops_the_fields_an_annotation_does_as_well():
+    stage = Stage(gate=False)
+    async with stage.client("coordinator") as leases, leases.coordinator(), stage.member("new", "1.32.0"):
+        await stage.leader("new", within_s=5)
+        async with stage.member("old", "1.31.0"):
+            await stage.leader("old", within_s=20)
+            assert (await stage.lease()).spec.strategy is None
+            assert (await stage.lease()).metadata.annotations == {}
+    assert stage.led == ["new", "old"]
+    assert stage.reasons[0] is EndReason.YIELDED
+
+
+class Unserved(Network):
+    """A server that has no LeaseCandidates, until `served` is set."""
+
+    served = False
+
+    async def __call__(self, moment, call):
+        await super().__call__(moment, call)
+        if moment is Moment.BEFORE and call.resource == LEASE_CANDIDATES.label and not self.served:
+            raise StatusError(404, "NotFound", "the server could not find the requested resource")
+
+
+async def test_where_the_server_has_no_candidates_it_is_a_plain_election():
+    stage = Stage()
+    async with stage.member("a", faults=Unserved()):
+        assert await stage.leader("a", within_s=60) < 1
+        async with stage.member("b", faults=Unserved()):
+            await anyio.sleep(60)
+    assert stage.led[0] == "a"
+
+
+async def test_candidates_are_published_when_the_server_has_them_at_last():
+    stage, network = Stage(), Unserved()
+    async with stage.member("a", faults=network):
+        await stage.leader("a", within_s=60)
+        network.served = True
+        await anyio.sleep(2 * UNSERVED_S)
+        assert [each.name for each in await stage.candidates()] == ["a"]
+
+
+class Refuses(Network):
+    """A server that allows nothing about LeaseCandidates."""
+
+    async def __call__(self, moment, call):
+        await super().__call__(moment, call)
+        if moment is Moment.BEFORE and call.resource == LEASE_CANDIDATES.label:
+            raise StatusError(403, "Forbidden", "leasecandidates are not yours")
+
+
+async def test_who_may_not_publish_is_told_so():
+    stage = Stage()
+    async with stage.client("a", Refuses()) as leases:
+        info = CandidateInfo(binary_version="1.31.0")
+        with pytest.raises(Refused, match=r"create leasecandidates.coordination.k8s.io default/a: 403 .* not yours"):
+            async with leases.lead("x", coordinated=info):
+                pytest.fail("led without having been a candidate")
+
+
+async def test_a_coordinator_that_may_not_list_candidates_says_so():
+    stage = Stage()
+    async with stage.client("coordinator", Refuses()) as leases:
+        with pytest.raises(Refused, match="not yours"):
+            async with leases.coordinator():
+                await anyio.sleep_forever()
+
+
+# ---------------------------------------------------------------- crashes
+
+
+async def test_when_the_coordinator_is_gone_they_fall_back_and_when_it_returns_they_obey():
+    stage = Stage()
+    async with stage.member("worse", "1.32.0"):
+        async with stage.client("coordinator") as leases, leases.coordinator():
+            await stage.leader("worse", within_s=5)
+        async with stage.member("better", "1.31.0"):
+            await anyio.sleep(120)
+            assert stage.led == ["worse"], "nobody coordinates: the leader stays"
+            async with stage.client("coordinator") as leases, leases.coordinator():
+                await stage.leader("better", within_s=30)
+    assert stage.led[:2] == ["worse", "better"]
+
+
+async def test_a_leader_that_falls_silent_is_followed_by_whom_the_coordinator_appoints():
+    stage, network = Stage(), Network()
+    async with stage.client("coordinator") as leases, leases.coordinator(), stage.member("a", faults=network):
+        await stage.leader("a", within_s=5)
+        async with stage.member("b", "1.32.0"):
+            await anyio.sleep(30)
+            network.cut = True
+            took_s = await stage.leader("b", within_s=60)
+            assert TAKEOVER_S <= took_s < TAKEOVER_S + 12
+            assert stage.terms[-1].appointed
+            network.cut = False
+            await stage.leader("a", within_s=30)
+    assert stage.led[:3] == ["a", "b", "a"]
+
+
+async def test_of_two_coordinators_one_acts_and_the_other_follows_it():
+    stage = Stage()
+    async with stage.member("new", "1.32.0"), stage.client("two") as second:
+        async with stage.client("one") as first, first.coordinator() as acting:
+            await anyio.sleep(1)
+            async with second.coordinator() as standing_by:
+                await stage.leader("new", within_s=5)
+                assert (acting.acting, standing_by.acting) == (True, False)
+                await anyio.sleep(30)
+        async with second.coordinator() as standing_by, stage.member("old", "1.31.0"):
+            await stage.leader("old", within_s=30)
+            assert standing_by.acting
+
+
+async def test_a_candidate_that_was_silent_for_half_an_hour_is_collected():
+    stage = Stage()
+    old = CandidateInfo(binary_version="1.30.0").candidate("dead", "default", lease="x", at=MicroTime(WALL_START_US))
+    await stage.admin.create(LEASE_CANDIDATES, old)
+    async with stage.client("coordinator") as leases, leases.coordinator(), stage.member("a"):
+        assert await stage.leader("a", within_s=60) < 11, "the dead one is asked, and waited for"
+        await anyio.sleep(3700)
+        assert [each.name for each in await stage.candidates()] == ["a"]
+    assert stage.led == ["a"]
+
+
+async def test_a_candidate_whose_wall_clock_is_far_off_is_elected_like_any_other():
+    stage = Stage()
+    info = CandidateInfo(binary_version="1.31.0")
+    async with (
+        stage.client("coordinator") as leases,
+        leases.coordinator(),
+        stage.client("late", wall_offset_s=-600.0) as late,
+        stage.member("b", "1.32.0"),
+    ):
+        await stage.leader("b", within_s=5)
+        with anyio.fail_after(60):
+            async with late.lead("x", timing=TIMING, coordinated=info) as term:
+                assert term.appointed
+                assert stage.at_work == []
+
+
+async def test_a_strategy_that_raises_ends_the_coordinator_with_its_error():
+    def broken(_):
+        raise ZeroDivisionError
+
+    stage = Stage()
+    async with stage.client("coordinator") as leases, stage.member("a", strategy="example.com/x"):
+        with pytest.raises(BaseExceptionGroup) as raised:
+            async with leases.coordinator(strategies={"example.com/x": broken}):
+                await anyio.sleep_forever()
+    assert raised.group_contains(ZeroDivisionError)

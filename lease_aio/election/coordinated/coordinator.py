@@ -91,6 +91,11 @@ class Coordinator:
         self._error: ApiError | None = None
         self.acting = False
 
+    @property
+    def identity(self) -> str:
+        """Under which it contends for the right to act."""
+        return self._candidate.identity
+
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()

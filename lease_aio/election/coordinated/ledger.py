@@ -122,8 +122,16 @@ class Ledger:
         if step.problem and step.look_again_s is None:  # kube-apiserver waits for something to happen; it may not
             step = replace(step, look_again_s=self._timing.look_again_s)
         if step.look_again_s is not None:
-            self._look_by(key, now + step.look_again_s)
+            self._look_by(key, min(now + step.look_again_s, self._expires_at(sight, now)))
         return step
+
+    def _expires_at(self, sight: _Sight | None, now: float) -> float:
+        """When the holder's time is over, unless it renews; infinity if it is over already."""
+        duration_s = sight.lease.spec.lease_duration_seconds if sight is not None else None
+        if sight is None or duration_s is None:
+            return math.inf
+        at = sight.since + duration_s * (1 + self._timing.clock_error)
+        return at if at > now else math.inf
 
     def wrote(self, step: Step, stored: Lease, now: float) -> None:
         """The Lease was stored like this."""

@@ -1,0 +1,140 @@
+"""`lease-aio candidates`: list those of coordinated elections, and coordinate; `run` is the `lead` of a candidate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from lease_aio.api import LEASE_CANDIDATES, LEASES
+from lease_aio.cli.output import Output
+from lease_aio.client import LeaseClient
+from lease_aio.election import Decision
+from lease_aio.election.coordinated.rules import has_answered
+from lease_aio.errors import ConfigurationError, NotFound
+from lease_aio.model import Lease, LeaseCandidate
+from lease_aio.server.table import duration
+
+_UNSERVED = (
+    "the API server has no LeaseCandidates: start kube-apiserver (1.33 or later) with "
+    "--feature-gates=CoordinatedLeaderElection=true --runtime-config=coordination.k8s.io/v1beta1=true"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One candidate in the list.
+
+    Attributes:
+        candidate: What it says.
+        lease: What it contends for; None if that does not exist.
+        renewed_s: Since its last sign of life; None if there was none.
+    """
+
+    candidate: LeaseCandidate
+    lease: Lease | None
+    renewed_s: float | None
+
+    @property
+    def state(self) -> str:
+        """Where it stands: it leads, is preferred, is asked for a sign of life, or waits."""
+        spec = self.lease.spec if self.lease is not None else None
+        if spec is not None and spec.holder_identity == self.candidate.name:
+            return "leads"
+        if spec is not None and spec.preferred_holder == self.candidate.name:
+            return "preferred"
+        return "waits" if has_answered(self.candidate) else "asked"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What stands in the table's columns."""
+        spec = self.candidate.spec
+        renewed = "<never>" if self.renewed_s is None else f"{duration(int(max(0.0, self.renewed_s)))} ago"
+        versions = spec.binary_version, spec.emulation_version or "<none>", spec.strategy
+        return self.candidate.name, spec.lease_name, *versions, renewed, self.state
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The row for programs."""
+        spec = self.candidate.spec
+        return {
+            "name": self.candidate.name,
+            "namespace": self.candidate.namespace,
+            "lease": spec.lease_name,
+            "binary_version": spec.binary_version,
+            "emulation_version": spec.emulation_version or None,
+            "strategy": spec.strategy,
+            "renewed_s": self.renewed_s,
+            "state": self.state,
+        }
+
+
+def rows_of(
+    candidates: Iterable[LeaseCandidate], leases: Mapping[tuple[str, str], Lease], wall_us: int
+) -> tuple[Row, ...]:
+    """Candidates as rows, in order of namespaces, Leases and names, at that wall-clock time."""
+    ordered = sorted(candidates, key=lambda each: (each.namespace, each.spec.lease_name, each.name))
+    return tuple(
+        Row(
+            candidate=each,
+            lease=leases.get((each.namespace, each.spec.lease_name)),
+            renewed_s=None if each.spec.renew_time is None else (wall_us - each.spec.renew_time.epoch_us) / 1e6,
+        )
+        for each in ordered
+    )
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The list in kubectl's layout."""
+    header = ("NAME", "LEASE", "BINARY", "EMULATES", "STRATEGY", "RENEWED", "STATE")
+    lines = [header, *(row.cells for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+async def list_candidates(leases: LeaseClient, output: Output, *, everywhere: bool) -> int:
+    """Print the candidates of the namespace, or of all.
+
+    Raises:
+        ConfigurationError: the API server has none at all.
+    """
+    namespace = "" if everywhere else leases.namespace
+    try:
+        found = await leases.api.list(LEASE_CANDIDATES, namespace)
+    except NotFound as error:
+        raise ConfigurationError(_UNSERVED) from error
+    held = await leases.api.list(LEASES, namespace)
+    by_name = {(lease.namespace, lease.name): lease for lease in held.items}
+    rows = rows_of(found.items, by_name, time.time_ns() // 1000)
+    for row in rows:
+        output.event("candidate", **row.fields)
+    if not output.json:
+        nothing = f"No candidates found in {'any namespace' if everywhere else namespace}."
+        output.event("candidates", table(rows) if rows else nothing)
+    return 0
+
+
+async def coordinate(leases: LeaseClient, output: Output, *, everywhere: bool) -> int:
+    """Coordinate by `OldestEmulationVersion` until cancelled."""
+
+    def hear(decision: Decision) -> None:
+        where = f"{decision.namespace}/{decision.lease}"
+        if decision.chosen:
+            text = f"{where}: {'prefers' if decision.preferred else 'appointed'} {decision.chosen}"
+            event = "preferred" if decision.preferred else "appointed"
+            output.event(event, text, lease=where, chosen=decision.chosen)
+        elif decision.asked:
+            output.event("asked", f"{where}: asked {', '.join(decision.asked)}", lease=where, asked=decision.asked)
+        elif decision.problem:
+            output.event("stuck", f"{where}: {decision.problem}", lease=where, problem=decision.problem)
+
+    namespace = "" if everywhere else None
+    async with leases.coordinator(namespace=namespace, observer=hear) as coordinator:
+        output.event("coordinating", f"coordinating as {coordinator.identity}", identity=coordinator.identity)
+        await anyio.sleep_forever()
+    return 0

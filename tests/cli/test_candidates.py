@@ -1,0 +1,67 @@
+"""`lease-aio candidates`: what it lists, and an election of two commands by a third."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from lease_aio.cli.candidates import rows_of, table
+from lease_aio.cli.exits import Exit
+from tests.cli.rig import Command, events, invoke
+from tests.coordinated.rig import LEASE, NOW_US, candidate, lease
+
+QUICK = ("--lease-duration", "2", "--renew-interval", "0.4", "--grace", "0.4")
+
+
+def test_the_list_says_who_leads_who_is_preferred_who_is_asked_and_who_waits():
+    held = lease("leader", preferred_holder="better")
+    found = [candidate("waiter", renewed_s=90), candidate("leader"), candidate("better"), candidate("dead", pinged_s=1)]
+    found[3] = candidate("dead", pinged_s=1, renewed_s=600)
+    rows = rows_of(found, {("default", LEASE): held}, NOW_US)
+    header, *lines = table(rows).splitlines()
+    assert header.split() == ["NAME", "LEASE", "BINARY", "EMULATES", "STRATEGY", "RENEWED", "STATE"]
+    assert [(line.split()[0], line.split()[-1]) for line in lines] == [
+        ("better", "preferred"),
+        ("dead", "asked"),
+        ("leader", "leads"),
+        ("waiter", "waits"),
+    ]
+    assert "90s ago" in lines[3]
+    assert rows[0].fields["renewed_s"] == 0
+
+
+def test_a_candidate_that_was_never_renewed_is_listed_too():
+    (row,) = rows_of([candidate("new", emulation="", renewed_s=None)], {}, NOW_US)
+    assert row.cells[3:] == ("<none>", "OldestEmulationVersion", "<never>", "waits")
+
+
+@pytest.mark.parametrize("version", ["v1.31.0", "1.31"])
+def test_a_version_that_is_not_strict_semver_is_refused_before_anything_starts(version):
+    result = invoke("candidates", "run", "x", "--binary-version", version, "--embedded")
+    assert result.exit_code == Exit.USAGE
+    assert f"binary_version='{version}' must be strict semver" in result.stderr
+    assert "such as '1.31.0'" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_coordinator_chooses_between_two_commands_and_the_older_one_takes_over(served):
+    where = ("--json", "--kubeconfig", served, "-n", "kube-public")
+    run = ("candidates", "run", "elected", *where, *QUICK, "--forever")
+    with (
+        Command("candidates", "coordinate", *where) as coordinator,
+        Command(*run, "--identity", "new", "--binary-version", "1.32.0") as new,
+    ):
+        assert new.event("started")["appointed"] is True
+        with Command(*run, "--identity", "old", "--binary-version", "1.31.0") as old:
+            assert new.event("stopped")["reason"] == "yielded"
+            assert old.event("started")["appointed"] is True
+            listed = {one["name"]: one["state"] for one in events(invoke("candidates", "list", *where).stdout)}
+            assert listed["old"] == "leads"
+            old.signal(signal.SIGTERM)
+            assert old.end()[0] == Exit.TERMINATED
+        assert new.event("started")["appointed"] is True
+        for each in (new, coordinator):
+            each.signal(signal.SIGTERM)
+            each.end()
+    assert "No candidates found in kube-public." in invoke("candidates", "list", *where[1:]).stdout
