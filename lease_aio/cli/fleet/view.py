@@ -127,7 +127,7 @@ def _states(report: FleetReport, width: int) -> RenderableType:
     counts.update({state: count for state, count in report.states.items() if state not in _STYLES})
     shown = [state for state, count in counts.items() if count or state in {"fresh", "late"}]
     bars = _bars([(state, counts[state], _STYLES.get(state, "white")) for state in shown[:5]], width, report.nodes)
-    return Group(_section("nodes", f"{report.nodes} by state"), *bars, *[Text()] * (5 - len(bars)))
+    return Group(_section("nodes", f"{report.nodes:,} by state"), *bars, *[Text()] * (5 - len(bars)))
 
 
 def _renewals(picture: Picture, width: int) -> RenderableType:

@@ -90,8 +90,8 @@ def _group(item: Item) -> NodeGroup:
 
 
 def _profile(item: Item) -> NodeProfile:
-    fields = item.fields("a profile", tuple(_PROFILE))
-    values = {key: _PROFILE[key](field) for key, field in fields.items()}
+    fields = item.fields("a profile", tuple(PROFILE))
+    values = {key: PROFILE[key](field) for key, field in fields.items()}
     for key, value in values.items():
         _check(fields[key], partial(NodeProfile, **{key: value}))
     return NodeProfile(**values)
@@ -130,7 +130,7 @@ def _words(item: Item, what: str, keys: tuple[str, ...]) -> dict[str, str]:
     return {key: field.text("a-word") for key, field in fields.items()}
 
 
-_PROFILE: Mapping[str, Callable[[Item], Any]] = {
+PROFILE: Mapping[str, Callable[[Item], Any]] = {
     "capacity": _texts,
     "allocatable": _texts,
     "labels": _texts,

@@ -7,8 +7,7 @@ that awaits.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import islice
 
@@ -22,81 +21,17 @@ from lease_aio.errors import LeaseAioError, Refused
 from lease_aio.heartbeat.fleet import Fleet
 from lease_aio.heartbeat.scenario.board import NodeBoard
 from lease_aio.heartbeat.scenario.cast import Cast
+from lease_aio.heartbeat.scenario.deeds import do
+from lease_aio.heartbeat.scenario.events import Acted, Judged, Played, PlayEvent, Wrote
 from lease_aio.heartbeat.scenario.expectations import Found, Outcome, judge
 from lease_aio.heartbeat.scenario.fits import check_fit
-from lease_aio.heartbeat.scenario.model import BY_NODE, Deed, Expectation, Verb
+from lease_aio.heartbeat.scenario.model import BY_NODE, Expectation, Verb
 from lease_aio.heartbeat.scenario.plan import Action
 from lease_aio.heartbeat.scenario.scenario import Scenario
-from lease_aio.heartbeat.selection import SimNode
 from lease_aio.log import get_logger
 from lease_aio.model import Node
 
 _LOOKED_AT = 1000  # nodes, for what a misspelt selector may have meant
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Acted:
-    """Something was done to the fleet.
-
-    Attributes:
-        at_s: When it was to be, in seconds from the scenario's start.
-        action: What.
-        nodes: To whom: those that it changed.
-    """
-
-    at_s: float
-    action: Action
-    nodes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wrote:
-    """The control plane wrote on a Node.
-
-    Attributes:
-        at_s: When it was seen, in seconds from the scenario's start.
-        node: Which.
-        words: What became different; see `NodeBoard.saw`.
-    """
-
-    at_s: float
-    node: str
-    words: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
-    """An expectation came to its time.
-
-    Attributes:
-        at_s: When, in seconds from the scenario's start.
-        outcome: Whether it held.
-    """
-
-    at_s: float
-    outcome: Outcome
-
-
-PlayEvent = Acted | Wrote | Judged
-"""What a scenario tells while it is played."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Played:
-    """A scenario that was played to its end.
-
-    Attributes:
-        scenario: Which.
-        outcomes: Of its expectations, in the order of their times.
-    """
-
-    scenario: Scenario
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def held(self) -> bool:
-        """Whether every expectation did."""
-        return all(outcome.held for outcome in self.outcomes)
 
 
 async def play(
@@ -248,29 +183,3 @@ def in_order(scenario: Scenario) -> Iterable[Action | Expectation]:
     """Actions and expectations by their times; what is done at one moment comes before what is looked at."""
     expected = sorted(scenario.expectations, key=lambda one: one.at_s)
     return heapq.merge(scenario.plan(), expected, key=lambda one: (one.at_s, isinstance(one, Expectation)))
-
-
-def do(deed: Deed, node: SimNode) -> Sequence[str]:
-    """Do it to one node; its name, if that changed anything."""
-    match deed.verb:
-        case Verb.SLOW:
-            return node.slow(deed.delay_s)
-        case Verb.SKEW:
-            return node.skew(deed.offset_s, drift=deed.drift)
-        case Verb.RESTART:
-            return node.restart(down_s=deed.down_s)
-        case Verb.UNREADY:
-            return node.unready(deed.reason) if deed.reason else node.unready()
-        case _:
-            return _PLAIN[deed.verb](node)
-
-
-_PLAIN: Mapping[Verb, Callable[[SimNode], Sequence[str]]] = {
-    Verb.SILENCE: SimNode.silence,
-    Verb.REVIVE: SimNode.revive,
-    Verb.PAUSE: SimNode.pause,
-    Verb.RESUME: SimNode.resume,
-    Verb.CRASH: SimNode.crash,
-    Verb.READY: SimNode.ready,
-    Verb.HEAL: SimNode.heal,
-}
