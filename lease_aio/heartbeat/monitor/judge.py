@@ -258,7 +258,7 @@ class Judge:
                 self._taints.stop(now)
             if settled.ended:
                 self._new_grace(now)
-                self._taints.go_on(now)
+            self._taints.release(now)
         return self.evict(now=now)
 
     def evict(self, *, now: float) -> list[Verdict]:

@@ -27,6 +27,8 @@ _KEYS = {Availability.UNKNOWN: UNREACHABLE, Availability.NOT_READY: NOT_READY}
 class Taints:
     """Decides on the taints of all nodes. NoSchedule follows the verdict at once; NoExecute is queued by passes.
 
+    A careful monitor sets NoSchedule at the end of a pass, when it is known whether too much is silent at once.
+
     Args:
         settings: What to judge by.
         zones: Where the queues are.
@@ -42,7 +44,9 @@ class Taints:
         tell: Callable[[Verdict], None],
     ) -> None:
         self._settings, self._zones, self._nodes, self._tell = settings, zones, nodes, tell
+        self._careful = settings.mode is Mode.CAREFUL
         self._due: dict[str, Memory] = {}  # whose NoExecute taint the next pass has to see to
+        self._held: dict[str, Memory] = {}  # whose NoSchedule taint waits for the end of a pass
 
     @property
     def next_at(self) -> float:
@@ -61,11 +65,15 @@ class Taints:
     def follow(self, memory: Memory, now: float) -> None:
         """The verdict on a node has changed."""
         self._due[memory.name] = memory
-        self._schedule(memory, now)
+        if self._careful and memory.state in _KEYS:
+            self._held[memory.name] = memory
+        else:
+            self._schedule(memory, now)
 
     def forget(self, memory: Memory) -> None:
         """A node is gone. What waits for its taint is let out, and dropped then, as in the controller."""
         self._due.pop(memory.name, None)
+        self._held.pop(memory.name, None)
 
     def move(self, memory: Memory) -> None:
         """A node is about to leave its zone."""
@@ -103,16 +111,17 @@ class Taints:
                 self._free(memory, now)
                 self._due[memory.name] = memory
 
-    def go_on(self, now: float) -> None:
-        """They go on: what was held back is made up for."""
-        for memory in self._nodes.values():
+    def release(self, now: float) -> None:
+        """At the end of a pass: set the NoSchedule taints that a careful monitor has held, unless evictions stop."""
+        if self._zones.stopped:
+            return
+        held, self._held = self._held, {}
+        for memory in held.values():
             self._schedule(memory, now)
 
     def _schedule(self, memory: Memory, now: float) -> None:
         key = _KEYS.get(memory.state, "")
         if key == memory.no_schedule:
-            return
-        if key and self._zones.stopped and self._settings.mode is Mode.CAREFUL:
             return
         if memory.no_schedule:
             self._say(memory, memory.no_schedule, Effect.NO_SCHEDULE, now, added=False)

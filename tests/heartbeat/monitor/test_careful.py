@@ -3,7 +3,7 @@
 import pytest
 
 from lease_aio.heartbeat.monitor import Cause, Finding, Mode, Sight
-from tests.heartbeat.monitor.rig import HOUR_S, PENDING, READY, START, UNKNOWN, Cluster
+from tests.heartbeat.monitor.rig import HOUR_S, NOT_READY, PENDING, READY, START, UNKNOWN, Cluster
 
 UNREACHED = [("n0", Finding.UNKNOWN)]
 
@@ -138,13 +138,11 @@ def crowd(silent, of):
 
 
 def test_a_large_part_silent_at_once_is_told_and_tainted_by_nothing():
-    cluster, _ = crowd(6, of=10)
+    cluster, alive = crowd(6, of=10)
     assert cluster.findings == [(f"n{number}", Finding.UNKNOWN) for number in range(6)]
     assert cluster.stops == [True]
-    told = cluster.taints
-    cluster.passes(600)
-    assert {effect for taints in cluster.taints.values() for effect, _ in taints} <= {"NoSchedule"}
-    assert told.keys() <= {f"n{number}" for number in range(6)}
+    cluster.passes(600, each=lambda: [cluster.lease(name) for name in alive])
+    assert cluster.taints == {}
 
 
 def test_when_it_is_over_all_have_a_new_grace_and_who_is_still_silent_is_tainted():
@@ -155,6 +153,14 @@ def test_when_it_is_over_all_have_a_new_grace_and_who_is_still_silent_is_tainted
     assert cluster.stops == [True, False]
     assert {cluster.judge.nodes[name].probe for name in ("n0", "n1", "n9")} == {cluster.now}
     assert ("NoSchedule", "unreachable") in cluster.taints["n5"]
+
+
+def test_a_node_that_is_ready_again_before_the_end_of_a_pass_is_not_tainted():
+    cluster = careful()
+    cluster.node(state=NOT_READY)
+    cluster.node(state=READY)
+    cluster.passes(5)
+    assert cluster.taints == {}
 
 
 def test_a_small_part_is_tainted_as_usual():

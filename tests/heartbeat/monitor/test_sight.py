@@ -154,6 +154,15 @@ def test_a_server_that_does_not_answer_makes_blind_and_can_be_asked_again(mode):
     regain(cluster, Cause.UNREACHABLE)
 
 
+def test_a_renewal_that_is_told_shows_that_the_server_is_there(mode):
+    cluster = renewed(mode)
+    lose(cluster, Cause.UNREACHABLE)
+    assert cluster.judge.doubtful(cluster.now) == ("n0",)
+    cluster.lease()
+    assert cluster.sights == [Sight.BLIND, Sight.FULL]
+    assert cluster.judge.doubtful(cluster.now) == ()
+
+
 # Quiet
 
 

@@ -5,7 +5,7 @@ last keeps its node alive.
 """
 
 from lease_aio.heartbeat.monitor import Availability, Finding, Reason
-from lease_aio.model import Node, ObjectMeta
+from lease_aio.model import Node, NodeCondition, NodeStatus, ObjectMeta
 from tests.heartbeat.monitor.rig import NOT_READY, PENDING, READY, START, UNKNOWN, Cluster
 
 UNREACHED = [("n0", Finding.UNKNOWN)]
@@ -176,6 +176,17 @@ def test_a_condition_that_appears_begins_a_new_record():
     cluster.node(state=PENDING)
     cluster.passes(55)
     cluster.node()
+    cluster.passes(50)
+    assert cluster.findings == [("n0", Finding.READY)]
+
+
+def test_one_that_appears_without_a_heartbeat_does_so_too():
+    bare = NodeStatus(conditions=(NodeCondition(type="Ready", status="True"),))
+    cluster = Cluster()
+    cluster.node(state=PENDING)
+    cluster.passes(55)
+    node = Node(metadata=ObjectMeta(name="n0", uid="uid-n0"), status=bare)
+    cluster.hear(cluster.judge.node_set(node, now=cluster.now, wall_us=cluster.wall_us))
     cluster.passes(50)
     assert cluster.findings == [("n0", Finding.READY)]
 
