@@ -41,7 +41,7 @@ import anyio
 import trustme
 from kubernetes_asyncio.client import ApiClient, Configuration, CoordinationV1Api
 
-from lease_aio.api import LEASES, AiohttpTransport, RestApi
+from lease_aio.api import LEASES, RestApi, open_transport
 from lease_aio.api.memory import MemoryApi
 from lease_aio.api.protocol import Api
 from lease_aio.cli.collector import rarely_collecting
@@ -341,14 +341,14 @@ async def in_memory(load: Load) -> Measured:
 async def over_tls(load: Load) -> Measured:
     async with AsyncExitStack() as stack:
         configuration = stack.enter_context(stub())
-        transport = await stack.enter_async_context(AiohttpTransport(configuration))
+        transport = await stack.enter_async_context(open_transport(configuration))
         collector, before = Collector(), resident()
 
         async def writes() -> int:
             return int((await transport.request("GET", "/stub/writes", headers={}, timeout_s=10)).body)
 
         if load.side == "fleet":
-            side = our_fleet(await stack.enter_async_context(RestApi(AiohttpTransport(configuration))), load.nodes)
+            side = our_fleet(await stack.enter_async_context(RestApi(open_transport(configuration))), load.nodes)
         else:
             side = tasks_on_generated(configuration, load.nodes)
         return await watch(load, await stack.enter_async_context(side), writes, collector, (before, before))
