@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -34,22 +34,20 @@ class Drift:
         conditions: Types of those whose status, reason or message differ.
         turned: Of them, those whose status does: the time of the transition is now.
         rest: Whether anything else of the status differs.
+        labels: Whether one of the two labels is missing or wrong that a kubelet sets again.
     """
 
     missing: bool = False
     conditions: frozenset[str] = frozenset()
     turned: frozenset[str] = frozenset()
     rest: bool = False
+    labels: bool = False
 
     def with_ready(self, *, turned: bool) -> Drift:
         """The same, and the node's own readiness has changed."""
         ready = frozenset({_READY})
-        return Drift(
-            missing=self.missing,
-            conditions=self.conditions | ready,
-            turned=self.turned | ready if turned else self.turned,
-            rest=self.rest,
-        )
+        more = self.turned | ready if turned else self.turned
+        return replace(self, conditions=self.conditions | ready, turned=more)
 
 
 MISSING = Drift(missing=True)
@@ -75,9 +73,10 @@ def drift_of(node: Node, kind: NodeKind, unready: str) -> Drift | None:
         if found is None or (found.status, found.reason, found.message) != (status, reason, message):
             different.add(kind_of)
     rest = not _says(node.status, healthy_status(node.name, kind.profile, 0))
-    if not different and not rest:
+    labels = any(node.metadata.labels.get(key) != value for key, value in _required(kind).items())
+    if not (different or rest or labels):
         return None
-    return Drift(conditions=frozenset(different), turned=frozenset(turned), rest=rest)
+    return Drift(conditions=frozenset(different), turned=frozenset(turned), rest=rest, labels=labels)
 
 
 def status_patch(name: str, kind: NodeKind, unready: str, drift: Drift, wall_us: int) -> dict[str, Any]:
@@ -112,7 +111,11 @@ def status_patch(name: str, kind: NodeKind, unready: str, drift: Drift, wall_us:
             "nodeInfo": wanted.node_info,
             "addresses": [{"$patch": "replace"}, *(to_dict(address) for address in wanted.addresses)],
         }
-    return {"status": body}
+    return {"status": body, "metadata": {"labels": _required(kind)}} if drift.labels else {"status": body}
+
+
+def _required(kind: NodeKind) -> dict[str, str]:
+    return {key: kind.shared[key] for key in ("kubernetes.io/os", "kubernetes.io/arch")}
 
 
 def _says(found: NodeStatus, wanted: NodeStatus) -> bool:

@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import random as random_module
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 import anyio.abc
-import anyio.lowlevel
 
-from lease_aio.api.protocol import LEASES, NODES, Api, Resource
+from lease_aio.api.protocol import Api
 from lease_aio.clock import Clock
-from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound, Refused
+from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat.background import Background
-from lease_aio.heartbeat.beat import Beat
+from lease_aio.heartbeat.complaints import Complaints
 from lease_aio.heartbeat.control import Control
+from lease_aio.heartbeat.crew import Crew, CrewRules
 from lease_aio.heartbeat.fleet_watch import FleetWatch
-from lease_aio.heartbeat.grants import remedy, with_remedy
 from lease_aio.heartbeat.hollow import Hollow
 from lease_aio.heartbeat.node_watch import NodeWatch
-from lease_aio.heartbeat.ownership import Adopt, checked_adopt, refuse_foreign
+from lease_aio.heartbeat.ownership import Adopt, checked_adopt
 from lease_aio.heartbeat.profile import FLEET_LABEL, NodeGroup, NodeProfile
-from lease_aio.heartbeat.register import for_each, register_node
-from lease_aio.heartbeat.renewer import Renewer
-from lease_aio.heartbeat.roll import Member, Nodes, Roll, are_names
+from lease_aio.heartbeat.roll import Nodes, Roll
 from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
 from lease_aio.heartbeat.sampler import Sampler, count_nodes
 from lease_aio.heartbeat.select import NodeSelector
 from lease_aio.heartbeat.selection import Selection, SimNode, SimNodes
 from lease_aio.heartbeat.sender import BeatGroup
-from lease_aio.heartbeat.status import StatusKeeper, StatusRules, status_rules
-from lease_aio.heartbeat.status_beat import StatusBeat
-from lease_aio.heartbeat.tally import FleetParameters, FleetReport, error_kind
+from lease_aio.heartbeat.status import StatusRules, status_rules
+from lease_aio.heartbeat.tally import FleetParameters, FleetReport
 from lease_aio.heartbeat.timeline import Timeline
-from lease_aio.log import get_logger
-from lease_aio.scheduler import Scheduler, spread
-
-_WAITING = "waiting; kube-apiserver creates kube-node-lease within about a minute of its start"
-_SAID: Mapping[str, tuple[str, Callable[[ApiError], str]]] = {
-    "refused": ("fleet.refused", remedy),
-    "namespace_missing": ("fleet.namespace_missing", lambda _: _WAITING),
-}
-_ADDED_AT_ONCE = 1000  # before others get a turn on the event loop
+from lease_aio.scheduler import Scheduler
 
 
 class Fleet:
@@ -116,9 +103,7 @@ class Fleet:
         on_failure: Callable[[str, ApiError], None] | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self._scheduler = scheduler
-        self._background = Background(tasks)
-        self._rules = node_rules(
+        rules = node_rules(
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
             namespace=namespace,
@@ -126,30 +111,26 @@ class Fleet:
             backoff_jitter=backoff_jitter,
             random=random,
         )
+        crew_rules = CrewRules(
+            fleet=name,
+            renewal=rules,
+            status=status_rules(status=status, register=register, random=random),
+            register=register,
+            adopt=checked_adopt(adopt),
+            spread_start=spread_start,
+            delete_on_exit=delete_on_exit,
+            exit_timeout_s=exit_timeout_s,
+            random=random,
+        )
+        self._parameters = _parameters(crew_rules)
+        self._registers = register
+        self._background = Background(tasks)
         self._roll = Roll(fleet=name, prefix=prefix, first=first, profile=profile, partition=partition)
         self._first_nodes, self._first_members = nodes, self._roll.enlist(nodes)
-        self._status_rules = status_rules(status=status, register=register, random=random)
-        self._group = BeatGroup(api, clock, on_failure=self._heard)
-        self._on_failure = on_failure
-        self._said_once: set[str] = set()
-        self._random = random
-        self._adopt = checked_adopt(adopt)
-        self._parameters = FleetParameters(
-            name=name,
-            lease_duration_s=self._rules.lease_duration_s,
-            renew_interval_s=self._rules.renew_interval_s,
-            jitter=self._rules.jitter,
-            namespace=namespace,
-            registered=register,
-            status=self._status_rules is not None,
-            spread_start=spread_start,
-        )
-        self._spread_start = spread_start
-        self._register = register
-        self._delete_on_exit = delete_on_exit
-        self._exit_timeout_s = exit_timeout_s
+        self._group = BeatGroup(api, clock, on_failure=Complaints(name, on_failure).hear)
         self._hollows: dict[str, Hollow] = {}
-        self._control = Control(self._group, scheduler, self._hollows, random, status=self._status_rules is not None)
+        self._control = Control(self._group, scheduler, self._hollows, random, status=self._parameters.status)
+        self._crew = Crew(crew_rules, self._group, scheduler, self._control, self._hollows)
 
     @property
     def name(self) -> str:
@@ -193,11 +174,11 @@ class Fleet:
         tally.timeline = Timeline(clock.now())
         self._background.start(Sampler(self._group, self._hollows, tally.timeline).run, "states of the fleet's nodes")
         try:
-            await self._refuse_foreign(self._first_nodes, self._first_members)
-            if self._register:
+            await self._crew.refuse_foreign(self._first_nodes, self._first_members)
+            if self._registers:
                 self._background.start(self._watch().run, "watch of the fleet's Nodes")
             members, self._first_members = self._first_members, ()
-            await self._add(members)
+            await self._crew.add(members)
         except BaseException:
             await self._leave()
             raise
@@ -221,8 +202,8 @@ class Fleet:
             ApiError: a Node cannot be registered; those before it are in the fleet.
         """
         members = self._roll.enlist(nodes)
-        await self._refuse_foreign(nodes, members)
-        await self._add(members)
+        await self._crew.refuse_foreign(nodes, members)
+        await self._crew.add(members)
         return tuple(member.name for member in members)
 
     async def shrink(self, count: int) -> tuple[str, ...]:
@@ -234,102 +215,29 @@ class Fleet:
         if not 0 <= count <= len(self._hollows):
             raise ConfigurationError(f"count={count!r} must lie between 0 and the fleet's {len(self._hollows)} nodes")
         names = tuple(self._hollows)[len(self._hollows) - count :]
-        await self._remove(names)
+        await self._crew.remove(names)
         return names
-
-    async def _add(self, members: Sequence[Member]) -> None:
-        twice = {member.name for member in members} & self._hollows.keys()
-        if twice:
-            raise ConfigurationError(f"node names must differ; there twice: {sorted(twice)[:3]}")
-        if self._register:
-            await for_each(members, self._register_and_start)
-            return
-        for number, member in enumerate(members, start=1):
-            self._start(member, None, "")
-            if number % _ADDED_AT_ONCE == 0:
-                await anyio.lowlevel.checkpoint()
-
-    async def _register_and_start(self, member: Member) -> None:
-        name, clock = member.name, self._group.clock
-        try:
-            node = await register_node(
-                self._group.api, name, member.kind, clock.wall_us, adopt_any=self._adopt == "any"
-            )
-        except Refused as error:
-            raise with_remedy(error) from error
-        self._start(member, node.uid, node.uid if node.created else "")
-
-    def _start(self, member: Member, owner_uid: str | None, created_uid: str) -> None:
-        name, now = member.name, self._group.clock.now()
-        renewer = Renewer(self._rules, name, name, owner_uid=owner_uid)
-        phase_s = spread(member.number, self._rules.renew_interval_s) if self._spread_start else 0.0
-        beat, status = Beat(self._group, renewer, due=now + phase_s), None
-        if self._status_rules is not None:
-            computed = now - self._random() * self._status_rules.update_frequency_s if self._spread_start else now
-            keeper = StatusKeeper(self._status_rules, now, reported=True, computed=computed)
-            status = StatusBeat(self._group, self._scheduler, keeper, name, member.kind)
-        hollow = self._hollows[name] = Hollow(member.kind, beat, status, created_uid)
-        for sender in hollow.senders:
-            self._scheduler.add(sender.renewal)
-
-    async def _refuse_foreign(self, nodes: Nodes, members: Sequence[Member]) -> None:
-        """Who names nodes, one by one, and writes leases alone, means them."""
-        if self._adopt == "own" and (self._register or not are_names(nodes)):
-            names = {member.name for member in members}
-            await refuse_foreign(self._group.api, names, self.name, registers=self._register)
 
     def _watch(self) -> NodeWatch:
         listener = FleetWatch(self._group, self._hollows)
         selector = f"{FLEET_LABEL}={self.name}"
-        return NodeWatch(self._group.api, self._group.clock, self._random, listener, label_selector=selector)
-
-    def _heard(self, name: str, error: ApiError) -> None:
-        """A request for that node has failed. What waiting does not mend is said once in the log."""
-        kind = error_kind(error)
-        if kind in _SAID and kind not in self._said_once:
-            self._said_once.add(kind)
-            event, mends = _SAID[kind]
-            get_logger("heartbeat").warning(
-                event, fleet=self.name, node=name, error=str(error), remedy=mends(error), said="once"
-            )
-        self._tell(name, error)
-
-    def _tell(self, name: str, error: ApiError) -> None:
-        """A hook that raises is a bug of its owner's: it must not end the renewals of everybody else."""
-        if self._on_failure is None:
-            return
-        try:
-            self._on_failure(name, error)
-        except Exception:  # noqa: BLE001 - whatever it is, it is not ours
-            get_logger("heartbeat").exception("fleet.on_failure_raised", node=name)
+        return NodeWatch(self._group.api, self._group.clock, self._control.random, listener, label_selector=selector)
 
     async def _leave(self) -> None:
         """Ends with no attempt running, also when cancelled; deletes what is to be deleted, as far as time allows."""
         with anyio.CancelScope(shield=True):
             await self._background.stop()
-            await self._remove(tuple(self._hollows))
+            await self._crew.remove(tuple(self._hollows))
 
-    async def _remove(self, names: Sequence[str]) -> None:
-        hollows = [self._hollows.pop(name) for name in names]
-        for hollow in hollows:
-            self._control.forget(hollow)
-        with anyio.move_on_after(self._rules.request_timeout_s + 1):
-            await self._control.drain()
-        if self._delete_on_exit:
-            with anyio.move_on_after(self._exit_timeout_s):
-                await for_each(hollows, self._delete)
 
-    async def _delete(self, hollow: Hollow) -> None:
-        """Delete the lease and the Node, if they are still those that this fleet created."""
-        name = hollow.beat.renewer.name
-        try:
-            if uid := hollow.beat.created_uid:
-                await self._delete_own(LEASES, name, self._rules.namespace, uid)
-            if hollow.node_uid:
-                await self._delete_own(NODES, name, "", hollow.node_uid)
-        except ApiError as error:
-            self._group.failed(name, self._group.clock.now(), error)
-
-    async def _delete_own(self, resource: Resource[Any], name: str, namespace: str, uid: str) -> None:
-        with contextlib.suppress(NotFound, Conflict):
-            await self._group.api.delete(resource, name, namespace, uid=uid)
+def _parameters(rules: CrewRules) -> FleetParameters:
+    return FleetParameters(
+        name=rules.fleet,
+        lease_duration_s=rules.renewal.lease_duration_s,
+        renew_interval_s=rules.renewal.renew_interval_s,
+        jitter=rules.renewal.jitter,
+        namespace=rules.renewal.namespace,
+        registered=rules.register,
+        status=rules.status is not None,
+        spread_start=rules.spread_start,
+    )

@@ -36,8 +36,8 @@ class NodeProfile:
     Attributes:
         capacity: Quantities by resource.
         allocatable: What is left for pods; left out, the capacity.
-        labels: Beside those that a kubelet sets: host name, operating system, architecture, and, where they are given,
-            zone, region and instance type.
+        labels: Beside those that a kubelet sets: host name, operating system and architecture (by their old names,
+            too), and, where they are given, zone, region and instance type.
         annotations: Of the Node.
         taints: Of the Node's spec, from its registration on.
         zone: Written as `topology.kubernetes.io/zone`; a group's `zones` go before it.

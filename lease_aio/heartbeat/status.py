@@ -1,7 +1,8 @@
 """The second heartbeat of a kubelet, the status of its Node: when it is computed and when it is written. Pure.
 
-Source of the rules: `kubelet_node_status.go` of Kubernetes 1.33, with kubernetes/kubernetes#105272 (jitter) and #130919
-(the offset after a change).
+Source of the rules: `pkg/kubelet/kubelet_node_status.go` of Kubernetes 1.37, with kubernetes/kubernetes#105272 (jitter)
+and #130919 (the offset after a change). A kubelet writes once more right after it has registered its Node; here the
+registration says all and counts as that report.
 
 The status is computed every 10 s, plus up to 4 %, counted from the end of the computation before. It is written if
 anything but the heartbeat times differs from what the API server has, or if the last writing was 5 minutes ago. After a

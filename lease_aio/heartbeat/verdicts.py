@@ -15,23 +15,24 @@ class Verdicts:
 
     Its words: `unknown` (it has set Ready to Unknown) and `ready` (that is over: the kubelet has written again),
     `tainted` and `untainted` (`node.kubernetes.io/unreachable` or `not-ready`, NoSchedule), `evicting` and `sparing`
-    (the same, NoExecute). Only nodes that are not well take memory.
+    (the same, NoExecute). What a Node carries when it is first seen is no verdict: an API server taints it at its
+    creation.
     """
 
     def __init__(self) -> None:
-        self._marked: dict[str, frozenset[str]] = {}
+        self._marked: dict[str, frozenset[str]] = {}  # by name; what is seen of most is one and the same empty set
 
     def of(self, node: Node) -> tuple[str, ...]:
         """What is new in this state of the Node."""
-        before, now = self._marked.pop(node.name, _WELL), _marks(node)
-        if now:
-            self._marked[node.name] = now
+        now = _marks(node)
+        before = self._marked.get(node.name, now)
+        self._marked[node.name] = now
         begun = (word for mark, word in _BEGINS.items() if mark in now - before)
         ended = (word for mark, word in _ENDS.items() if mark in before - now)
         return (*begun, *ended)
 
     def gone(self, name: str) -> None:
-        """The Node is no more: whatever is said of the next of its name is new."""
+        """The Node is no more: the next of its name is another one."""
         self._marked.pop(name, None)
 
 

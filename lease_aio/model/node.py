@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from lease_aio.model.meta import KubeObject
 from lease_aio.model.times import Time
 from lease_aio.model.wire import Wire, always
@@ -19,7 +21,7 @@ class Taint(Wire, frozen=True, kw_only=True):
 class NodeSpec(Wire, frozen=True, kw_only=True):
     """What is asked of a node."""
 
-    provider_id: str = ""
+    provider_id: str = msgspec.field(default="", name="providerID")
     unschedulable: bool = False
     taints: tuple[Taint, ...] = ()
 

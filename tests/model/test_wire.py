@@ -141,3 +141,10 @@ def test_any_unknown_fields_survive(top: dict[str, Any], meta: dict[str, Any], s
     stored = {**with_spec(**spec), **top, "metadata": {**STORED["metadata"], **meta}}
     data = msgspec.json.encode(stored)
     assert msgspec.json.decode(encode(decode(data, Lease))) == stored
+
+
+def test_a_providers_identity_has_the_one_name_that_is_not_in_camel_case():
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "spec": {"providerID": "sim:///n"}}
+    read = from_dict(node, Node)
+    assert read.spec.provider_id == "sim:///n"
+    assert to_dict(read)["spec"] == {"providerID": "sim:///n"}
