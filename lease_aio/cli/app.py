@@ -211,16 +211,21 @@ def fleet_command(
     nodes: Annotated[int | None, typer.Option(help="How many simulated nodes; 100 by default.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Their names are this and a number; `node-` by default.")] = None,
     config: Annotated[
-        Path | None, typer.Option(help="A YAML file with groups of nodes, their counts, zones and profiles.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A YAML file with groups of nodes, their counts, zones and profiles."),
     ] = None,
     scenario: Annotated[
-        str | None, typer.Option(help="What happens to the nodes: the name of a shipped scenario, or a YAML file.")
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="What happens to the nodes: the name of a shipped scenario, or a YAML file."
+        ),
     ] = None,
     shipped: Annotated[bool, typer.Option("--list-scenarios", help="List the shipped scenarios, and exit.")] = False,
     register: Annotated[
         bool | None,
         typer.Option(
-            "--register/--no-register", help="Create the Node objects too, with a Ready status; what exists is adopted."
+            "--register/--no-register",
+            help="Create the Node objects too, with a Ready status; those that it created before are adopted.",
         ),
     ] = None,
     status: Annotated[

@@ -93,7 +93,7 @@ def not_ours(name: str, owner: str, fleet: str) -> ConfigurationError:
     whose = f"belongs to the fleet {owner!r}" if owner else f"carries no label {FLEET_LABEL}={fleet}"
     return ConfigurationError(
         f"Node {name!r} exists and {whose}: it is not this fleet's, and was not written. Give another prefix or other "
-        "names, or adopt='any' to take over whatever has these names"
+        "names, or adopt='any' (--adopt-any) to take over whatever has these names"
     )
 
 

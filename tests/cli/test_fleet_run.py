@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 import lease_aio
-from lease_aio.api.protocol import NAMESPACES
+from lease_aio.api.protocol import NAMESPACES, NODES
 from lease_aio.cli.connection import Opened
 from lease_aio.cli.exits import CommandFailed
 from lease_aio.cli.fleet.options import FleetOptions, decide
@@ -22,7 +22,7 @@ from lease_aio.cli.fleet.telling import Telling
 from lease_aio.cli.output import Output
 from lease_aio.errors import ConfigurationError
 from lease_aio.heartbeat.document import from_json
-from lease_aio.model import Namespace, ObjectMeta
+from lease_aio.model import Namespace, Node, ObjectMeta
 from lease_aio.testing import VirtualClock
 
 pytestmark = pytest.mark.virtual_time
@@ -196,3 +196,50 @@ async def test_the_screen_counts_renewals_second_by_second_and_tells_what_is_to_
         (300.0, "expect all nodes are Ready"),
     ]
     assert picture.due_per_s == pytest.approx(11.8, abs=0.1)
+
+
+# ---------------------------------------------------------------------- which nodes, and how they start
+
+
+async def test_two_parts_have_all_nodes_between_them(virtual_clock: VirtualClock) -> None:
+    counts: list[int] = []
+    for part in ("0/2", "1/2"):
+        ran = Ran()
+        await run(ran, virtual_clock, as_json=True, nodes=50, partition=part, seconds=5)
+        counts.append(ran.events("report")[0]["nodes"])
+        assert ran.events("starting")[0]["expected"]["renewals_per_s"] == pytest.approx(2.5, abs=0.1)
+    assert sum(counts) == 50
+    assert min(counts) > 10
+
+
+async def test_nodes_of_somebody_else_are_taken_over_only_if_asked_for(virtual_clock: VirtualClock) -> None:
+    async with lease_aio.connect("embedded", clock=virtual_clock) as leases:
+        await leases.api.create(NODES, Node(metadata=ObjectMeta(name="node-3")))
+        session, ran = Opened(leases=leases, server=None), Ran()
+        output = Output(json=True, stream=ran.out, errors=ran.err)
+        with pytest.raises(ConfigurationError, match="node-3"):
+            await run_fleet(session, decide(FleetOptions(nodes=5, register=True, seconds=5)), output)
+        adopting = FleetOptions(nodes=5, register=True, seconds=15, adopt_any=True)
+        assert await run_fleet(session, decide(adopting), output) == 0
+        node = await leases.api.get(NODES, "node-3")
+    ready = node.status.condition("Ready")
+    assert ready is not None
+    assert ready.status == "True"
+    assert len(ran.events("report")) == 1, "who was refused has nothing to report"
+
+
+async def test_without_a_spread_all_start_at_once(virtual_clock: VirtualClock) -> None:
+    ran = Ran()
+    await run(ran, virtual_clock, nodes=20, spread=False, seconds=8)
+    assert ran.lines()[0] == "20 nodes, all start at once"
+    assert ran.lines()[2].startswith("    5 s  20 of 20 nodes fresh")
+
+
+async def test_a_fleet_file_without_a_scenario_is_played_until_its_time_is_over(
+    virtual_clock: VirtualClock, tmp_path: Path
+) -> None:
+    config, ran = tmp_path / "fleet.yaml", Ran()
+    config.write_text("register: true\ngroups: [{count: 3, prefix: big-}, {count: 2, prefix: small-}]\n")
+    await run(ran, virtual_clock, as_json=True, config=config, seconds=12)
+    (report,) = ran.events("report")
+    assert (report["nodes"], report["fresh"]) == (5, 5)
