@@ -68,7 +68,7 @@ async def test_an_expectation_that_does_not_hold_fails_the_command_with_its_plac
         await run(ran, virtual_clock, scenario=str(plot))
     assert str(failed.value) == (
         f"1 of 2 expectations of scenario 'plot' did not hold; the first: {plot}:5:29: "
-        "at 30s all nodes are Unknown, but there were 0 of 5 (0%)"
+        "at 30s all nodes are Unknown; found: 0 of 5 (0%)"
     )
     assert "   30 s  ✗ all nodes are Unknown: 0 of 5 (0%)" in ran.lines()
 

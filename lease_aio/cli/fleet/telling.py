@@ -93,6 +93,9 @@ class Telling:
         """Say how it was, and before that what was collected, also of the last second."""
         self.concluded = True
         self._flush(math.inf)
+        if self._output.live:  # the picture has room for the last news alone
+            for outcome in self.outcomes:
+                self._output.event("", _outcome_line(outcome))
         self.progress("report", self.now_s(), report)
 
     def progress(self, event: str, elapsed_s: float, report: FleetReport) -> None:
@@ -127,9 +130,8 @@ class Telling:
 
     def _judged(self, event: Judged) -> None:
         outcome, self.outcomes = event.outcome, [*self.outcomes, event.outcome]
-        mark = "✓" if outcome.held else "✗"
         self._say(
-            moment(event.at_s, f"{mark} {outcome.expectation.text}: {outcome.found}"),
+            _outcome_line(outcome),
             "expectation",
             at_s=round(event.at_s, 3),
             held=outcome.held,
@@ -151,6 +153,11 @@ class Telling:
         self._output.event(event, line, **fields)
 
 
+def _outcome_line(outcome: Outcome) -> str:
+    mark, expectation = "✓" if outcome.held else "✗", outcome.expectation
+    return moment(expectation.at_s, f"{mark} {expectation.text}: {outcome.found}")
+
+
 def _count(nodes: Sequence[str]) -> str:
     return "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
 
@@ -163,6 +170,6 @@ def failure_text(outcomes: Sequence[Outcome], scenario: str) -> str:
     first = failed[0]
     return (
         f"{len(failed)} of {len(outcomes)} expectations of scenario {scenario!r} did not hold; the first: "
-        f"{first.expectation.place}: at {duration_text(first.expectation.at_s)} {first.expectation.text}, "
-        f"but there were {first.found}"
+        f"{first.expectation.place}: at {duration_text(first.expectation.at_s)} {first.expectation.text}; "
+        f"found: {first.found}"
     )
