@@ -12,7 +12,7 @@ import math
 
 from lease_aio.scheduler.renewal import Priority, Renewal
 
-FACTOR = 2.7
+FACTOR = 2.6
 """Catching up, in multiples of the steady rate: fast enough for a read and a write of each within a period, and from a
 full bucket still less than three times that rate in any second (tests/heartbeat/test_outages.py)."""
 
@@ -26,6 +26,7 @@ SLOTS_PER_S = 128
 """Beats are woken together at such times. A power of two, so that rounding up is exact, never an instant early."""
 
 _BURST_S = 0.05  # of tokens, that a wake-up may find
+_LEAST_BURST = 12.0  # five updates, a read and five updates
 _NANO = 1_000_000_000
 _ENOUGH = 1.0 - 1e-6  # a whole token, but for what rounding may have taken
 
@@ -83,7 +84,7 @@ class Pace:
         if per_s == math.inf:
             self._spent = 0
             return math.inf
-        most = max(LEAST_PER_S, per_s * _BURST_S)
+        most = max(_LEAST_BURST, per_s * _BURST_S)
         filled = min(most, self._tokens + (now - self._at) * per_s)
         self._tokens, self._at, self._spent = max(-per_s, filled - self._spent), now, 0
         return self._tokens

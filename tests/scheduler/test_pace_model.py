@@ -102,7 +102,7 @@ class PacedQueue(RuleBasedStateMachine):
     @invariant()
     def those_behind_come_at_a_bounded_rate(self) -> None:
         self.note_the_rate()
-        most = self.most_per_s + max(LEAST_PER_S, 0.05 * self.most_per_s) + 1
+        most = self.most_per_s + max(12, 0.05 * self.most_per_s) + 1
         recent = [when for when in self.caught_up if when > self.now - 1.0]
         assert len(recent) <= most
 
