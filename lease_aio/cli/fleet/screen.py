@@ -14,7 +14,7 @@ from lease_aio.cli.fleet.view import Picture, draw
 from lease_aio.cli.output import Output
 from lease_aio.heartbeat import Fleet
 from lease_aio.heartbeat.scenario.model import Expectation
-from lease_aio.heartbeat.scenario.play import in_order
+from lease_aio.heartbeat.scenario.player import in_order
 
 REPORT_EVERY_S = 5.0
 _REDRAW_EVERY_S = 0.5

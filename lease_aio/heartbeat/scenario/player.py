@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 
 import anyio
+import anyio.lowlevel
 
 from lease_aio.api.follow_state import Change, ChangeType
 from lease_aio.api.following import follow
@@ -31,6 +32,7 @@ from lease_aio.heartbeat.scenario.scenario import Scenario
 from lease_aio.log import get_logger
 from lease_aio.model import Node
 
+_AT_ONCE = 500  # nodes to which something is done before others get a turn: some milliseconds
 _LOOKED_AT = 1000  # nodes, for what a misspelt selector may have meant
 
 
@@ -112,16 +114,21 @@ class _Player:
                 self._resizes.append(anyio.Event())
                 self._tasks.start_soon(self._or_end, partial(self._resize, item, self._resizes[-1]))
             else:
-                self._act(item)
+                await self._act(item)
         await self._clock.sleep_until(self._start + self._scenario.duration_s)
         for done in self._resizes:
             await done.wait()
         self._tasks.cancel_scope.cancel()
 
-    def _act(self, action: Action) -> None:
-        nodes = self._fleet.nodes
-        meant = [nodes[name] for name in self._cast.of_action(action) if name in nodes]
-        self._acted(action, [name for node in meant for name in do(action.deed, node)])
+    async def _act(self, action: Action) -> None:
+        """To some at a time, so that the others renew meanwhile; those that have left are passed over."""
+        nodes, changed = self._fleet.nodes, list[str]()
+        for number, name in enumerate(self._cast.of_action(action), start=1):
+            if name in nodes:
+                changed += do(action.deed, nodes[name])
+            if number % _AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+        self._acted(action, changed)
 
     async def _resize(self, action: Action, done: anyio.Event) -> None:
         """Nodes are registered and deleted while the scenario goes on."""
