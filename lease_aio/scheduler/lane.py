@@ -9,7 +9,7 @@ import heapq
 import math
 
 from lease_aio.scheduler.pace import SLOTS_PER_S, Pace, is_behind
-from lease_aio.scheduler.renewal import Renewal, State
+from lease_aio.scheduler.renewal import Renewal, State, Verdict
 
 _FAR_S = 2.0**40  # beyond any clock: no need to round such a time up
 _SWEEP_ABOVE = 64  # fewer stale places are not worth a sweep
@@ -145,12 +145,15 @@ class Lane:
     Args:
         room: How many of them may be in flight.
         slotted: Whether they share wake-ups.
+        room_unheard: How many once that many attempts in a row have reached nobody, until one does.
     """
 
-    __slots__ = ("agenda", "backlog", "behind", "in_flight", "pace", "room", "slotted")
+    __slots__ = ("_room_unheard", "_unheard", "agenda", "backlog", "behind", "in_flight", "pace", "room", "slotted")
 
-    def __init__(self, *, room: int, slotted: bool) -> None:
+    def __init__(self, *, room: int, slotted: bool, room_unheard: int | None = None) -> None:
         self.room = room
+        self._room_unheard = room if room_unheard is None else min(room, room_unheard)
+        self._unheard = 0
         self.slotted = slotted
         self.agenda = Agenda(slotted=slotted)
         self.backlog, self.behind = Backlog(), Backlog(behind=True)
@@ -159,7 +162,14 @@ class Lane:
 
     def has_room(self) -> bool:
         """Whether this class may have one more in flight."""
-        return len(self.in_flight) < self.room
+        return len(self.in_flight) < (self.room if self._unheard < self._room_unheard else self._room_unheard)
+
+    def heard(self, verdict: Verdict) -> None:
+        """Note whether an attempt has reached the server."""
+        if verdict.sent:
+            self._unheard = 0
+        elif verdict.failed:
+            self._unheard += 1
 
     @property
     def overdue(self) -> int:

@@ -6,6 +6,8 @@ from lease_aio.errors import ConfigurationError
 from lease_aio.scheduler.lane import Lane
 from lease_aio.scheduler.renewal import Priority, Renewal, State, Verdict, check_times
 
+_BEATS_UNHEARD = 8
+
 
 class RenewalQueue:
     """Decides which renewals start. It is bounded by them: each is in it at most once.
@@ -15,6 +17,7 @@ class RenewalQueue:
       free of beats, so no number of heartbeats delays an election. Elections may use all, and may so starve beats.
     - After a `Retry-After` nothing starts until it has passed, but for one kind: an election whose deadline would pass
       within it. A rest for the server is not worth a leader; such an election asks again in its own retry rhythm.
+    - While nobody listens few beats are tried at once: those that hang then would reach a server that is back together.
     - Beats that are behind, after an outage or a hold, catch up at a bounded rate, see `Pace`, the longest due first.
     - Nothing starts early. An election is woken when it is due; a beat up to 1/128 s later, with its neighbours.
 
@@ -40,7 +43,7 @@ class RenewalQueue:
         self._held_until = -math.inf
         self._running = 0
         self._elections = Lane(room=max_in_flight, slotted=False)
-        self._beats = Lane(room=max_in_flight - reserved, slotted=True)
+        self._beats = Lane(room=max_in_flight - reserved, slotted=True, room_unheard=_BEATS_UNHEARD)
 
     @property
     def held_until(self) -> float:
@@ -142,6 +145,7 @@ class RenewalQueue:
         asked_deadline, renewal.asked_deadline = renewal.asked_deadline, math.inf
         if verdict.retry_after_s is not None:
             self._held_until = max(self._held_until, now + min(self._longest_hold_s, verdict.retry_after_s))
+        lane.heard(verdict)
         if not verdict.sent:
             lane.pace.refund()
         if verdict.renewed:

@@ -161,3 +161,46 @@ def test_tokens_do_not_gather_while_nothing_happens():
         pace.spend()
         count += 1
     assert count == 12
+
+
+# While nobody listens
+
+
+UNSENT = Verdict(due=0.0, renewed=False, failed=True, sent=False)
+
+
+def in_flight_after(*verdicts: Verdict, room: int = 100) -> int:
+    """How many beats run at once, of many that are due, after attempts that ended so."""
+    queue = RenewalQueue(max_in_flight=room, reserved=0)
+    for _ in range(1_000):
+        queue.add(renewal(period_s=None))
+    for verdict in verdicts:
+        (one,) = queue.take(0.0, 1)
+        queue.finished(one, 0.0, verdict)
+    return len(queue.take(0.0))
+
+
+def test_while_nobody_listens_few_are_tried_at_once():
+    assert in_flight_after(*[UNSENT] * 7) == 100
+    assert in_flight_after(*[UNSENT] * 8) == in_flight_after(*[UNSENT] * 500) == 8
+    assert in_flight_after(*[UNSENT] * 500, room=5) == 5
+
+
+def test_one_that_reaches_the_server_makes_room_for_all_even_if_it_fails():
+    assert in_flight_after(*[UNSENT] * 500, Verdict(due=0.0, renewed=False, failed=True)) == 100
+
+
+def test_what_had_nothing_to_send_says_nothing_of_who_listens():
+    nothing = Verdict(due=0.0, renewed=False, sent=False)
+    assert in_flight_after(*[nothing] * 500) == 100
+    assert in_flight_after(*[UNSENT] * 8, nothing) == 8
+
+
+def test_elections_are_all_tried_though_nobody_listens():
+    queue = RenewalQueue(max_in_flight=100, reserved=0)
+    for _ in range(1_000):
+        queue.add(renewal(period_s=None, priority=Priority.ELECTION))
+    for _ in range(50):
+        (one,) = queue.take(0.0, 1)
+        queue.finished(one, 0.0, UNSENT)
+    assert len(queue.take(0.0)) == 100
