@@ -18,6 +18,7 @@ from lease_aio.heartbeat.monitor import (
     SightVerdict,
     TaintVerdict,
     ZoneVerdict,
+    shell,
     unknown_conditions,
 )
 from lease_aio.model import to_dict
@@ -273,6 +274,19 @@ async def test_a_stale_watch_is_not_believed_where_the_server_is_asked():
         assert fleet.report().late == 0
 
 
+async def test_once_it_is_known_to_be_stale_the_server_is_not_asked_about_everybody():
+    async with (
+        staged() as stage,
+        Fleet(*stage.fleet_parts, nodes=200, register=True, spread_start=False),
+        watched(stage, renew_interval_s=1000) as seen,  # no doubt from quiet
+    ):
+        await anyio.sleep(30)
+        stage.faults = only("watch", "leases", stands_still)
+        await anyio.sleep(60)
+        assert seen.monitor.sight is Sight.BLIND
+        assert 1 <= seen.monitor.report().asked <= 8
+
+
 # Verdicts
 
 
@@ -399,11 +413,12 @@ async def test_outside_of_its_block_it_is_not_iterated():
             await anext(monitor)
 
 
-async def test_a_reader_that_does_not_ask_loses_the_oldest_and_is_told_how_many():
+async def test_a_reader_that_does_not_ask_loses_the_oldest_and_is_told_how_many(monkeypatch):
+    monkeypatch.setattr(shell, "_KEPT", 100)
     async with staged() as stage, Fleet(*stage.fleet_parts, nodes=1, register=True):
         node = await stage.node("node-0")
         async with Monitor(stage.api, stage.clock, stage.fleet_parts[-1]) as monitor:
-            for number in range(6_000):
+            for number in range(300):
                 ready = {"type": "Ready", "status": "False" if number % 2 else "True"}
                 await stage.api.patch(NODES, node.name, body={"status": {"conditions": [ready]}}, subresource="status")
             await anyio.sleep(1)
@@ -427,6 +442,10 @@ async def test_without_a_reader_the_state_goes_on():
             Availability.NOT_READY: 0,
             Availability.UNKNOWN: 1,
         }
+        assert monitor.nodes.most_silent(5, longer_than_s=20) == [], "the Unknown do not count"
+        fleet.nodes["node-2"].silence()
+        await anyio.sleep(30)
+        assert [one.name for one in monitor.nodes.most_silent(5, longer_than_s=20)] == ["node-2"]
         with pytest.raises(KeyError):
             monitor.nodes["nobody"]
 

@@ -109,6 +109,18 @@ def test_then_nobody_else_is_called_unknown_either(mode):
     assert cluster.findings == [("dead", Finding.UNKNOWN)]
 
 
+def test_a_watch_that_has_caught_up_is_judged_by_in_that_very_pass(mode):
+    cluster = renewed(mode, "n0", "dead")
+    cluster.passes(50)
+    cluster.lease("n0", told=False)
+    cluster.passes(5, ask=True)
+    cluster.tell("n0")
+    cluster.one_pass(ask=True)
+    assert cluster.sights == [Sight.BLIND, Sight.FULL]
+    judged = mode is Mode.KUBERNETES  # to a careful monitor, the time in which nothing was told does not count
+    assert cluster.findings == ([("dead", Finding.UNKNOWN)] if judged else [])
+
+
 def test_a_node_renewed_while_the_server_was_asked_is_not_called_unknown(mode):
     cluster = renewed(mode)
     cluster.passes(50)

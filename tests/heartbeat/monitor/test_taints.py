@@ -187,6 +187,13 @@ def test_a_bucket_saves_one_token_and_no_more():
     assert list(queue.due(1015.0)) == [("a", 1000.0), ("b", 1010.0)]
 
 
+def test_one_that_waits_keeps_its_place():
+    queue = Evictions(0.1, 0.0)
+    for name, at in (("a", 0.0), ("b", 1.0), ("a", 2.0)):
+        queue.add(name, at)
+    assert [name for name, _ in queue.due(60.0)] == ["a", "b"]
+
+
 @pytest.mark.parametrize(("used", "first"), [(False, 5.0), (True, 105.0)])
 def test_a_new_rate_begins_with_a_full_bucket_unless_the_old_one_was_empty(used, first):
     queue = Evictions(0.1, 0.0)
