@@ -26,7 +26,7 @@ class Acted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wrote:
-    """The control plane wrote on a Node.
+    """The control plane wrote on a Node since the scenario began.
 
     Attributes:
         at_s: When it was seen, in seconds from the scenario's start.

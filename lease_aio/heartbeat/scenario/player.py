@@ -181,7 +181,7 @@ class _Player:
             self._board.gone(change.name)
             return
         told = self._board.saw(change.object)
-        if change.name in self._fleet.nodes:
+        if self._listed.is_set() and change.name in self._fleet.nodes:
             for words in told:
                 self._tell(Wrote(at_s=self._clock.now() - self._start, node=change.name, words=words))
 

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from lease_aio.api.memory import MemoryApi
+from lease_aio.api.protocol import NODES, PatchType
 from lease_aio.errors import ConfigurationError, Refused
 from lease_aio.heartbeat import Fleet, NodeGroup
-from lease_aio.heartbeat.scenario import Acted, Judged, Scenario, play
+from lease_aio.heartbeat.scenario import Acted, Judged, Scenario, Wrote, play
 from lease_aio.heartbeat.states import NodeState
 from tests.heartbeat.stage import refusing, staged
 
@@ -223,6 +225,34 @@ async def test_nodes_that_have_left_are_passed_over():
     async with playing() as on:
         await on.play(scenario("at: 10s, silence: all, for: 60s", "at: 30s, shrink: 15"))
     assert on.acted() == [(10, "silence", 20), (30, "shrink", 15), (70, "revive", 5)]
+
+
+# ---------------------------------------------------------------------- what the control plane wrote
+
+
+async def write(stage, name, **spec):
+    await MemoryApi(stage.store).patch(NODES, name, body={"spec": spec}, type=PatchType.MERGE)
+
+
+async def test_what_was_written_before_is_no_news_and_what_is_written_now_is_told_with_its_time():
+    taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+    async with playing(register=True) as on, anyio.create_task_group() as tasks:
+        await write(on.stage, "node-3", taints=[taint])
+        tasks.start_soon(on.play, scenario("at: 60s, heal: all"))
+        await anyio.sleep(20)
+        await write(on.stage, "node-3", taints=[])
+        await write(on.stage, "node-4", taints=[taint])
+    told = [(round(one.at_s), one.node, one.words) for one in on.told if isinstance(one, Wrote)]
+    assert told == [(20, "node-3", "untainted"), (20, "node-4", "tainted")]
+
+
+async def test_what_is_written_on_nodes_of_others_is_not_told():
+    async with playing(register=True) as on, anyio.create_task_group() as tasks:
+        tasks.start_soon(on.play, scenario("at: 60s, heal: all"))
+        await anyio.sleep(20)
+        await on.stage.make_node("somebodys")
+        await write(on.stage, "somebodys", taints=[{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}])
+    assert [one for one in on.told if isinstance(one, Wrote)] == []
 
 
 # ---------------------------------------------------------------------- what must hold
