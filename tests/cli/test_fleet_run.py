@@ -198,6 +198,28 @@ async def test_the_screen_counts_renewals_second_by_second_and_tells_what_is_to_
     assert picture.due_per_s == pytest.approx(11.8, abs=0.1)
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_on_a_terminal_the_picture_takes_the_place_of_the_lines(
+    virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"}.items():
+        monkeypatch.setenv(name, value)
+    ran = Ran(out=Terminal())
+    await run(ran, virtual_clock, scenario="sick-nodes", controller=True)
+    text = ran.out.getvalue()
+    assert "lease-aio fleet" in text
+    assert "to come" in text
+    assert "nodes NotReady: node-" in text
+    lines = ran.lines()
+    assert [line for line in lines if line.startswith("   60 s")] == [], "a line of news stands in the picture alone"
+    assert lines[-2].startswith("  240 s  ✓ none of the nodes have been Unknown")
+    assert lines[-1].startswith("  240 s  60 of 60 nodes fresh")
+
+
 # ---------------------------------------------------------------------- which nodes, and how they start
 
 
