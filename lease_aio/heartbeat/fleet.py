@@ -191,7 +191,7 @@ class Fleet:
 
     def report(self) -> FleetReport:
         """How the fleet does, now and since its start."""
-        states = count_nodes(self._group, self._hollows.items())
+        states = count_nodes(self._group, tuple(self._hollows.values()))
         return self._group.tally.report(self._group.clock.now(), states, self._parameters)
 
     async def grow(self, nodes: Nodes) -> tuple[str, ...]:

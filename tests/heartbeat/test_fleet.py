@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 
 import anyio
+import msgspec
 import pytest
 
 from lease_aio.api.memory import MemoryApi, Moment
@@ -358,6 +359,35 @@ class ForgetfulApi:
         self.version += 1
         stored = value.with_metadata(resource_version=str(self.version))
         return decode(encode(stored), Lease)
+
+
+class ForgetfulOfNodes(ForgetfulApi):
+    """The same for Nodes, which it takes too."""
+
+    async def create(self, resource, value, **_options):
+        if resource is LEASES:
+            return await super().create(resource, value)
+        metadata = msgspec.structs.replace(value.metadata, uid=str(uuid.uuid4()))
+        return msgspec.structs.replace(value, metadata=metadata)
+
+    async def watch(self, *_args, **_options):
+        await anyio.sleep_forever()
+
+
+async def test_a_node_with_a_status_needs_less_than_two_and_a_half_kilobytes():
+    nodes = 1000
+    async with staged() as stage:
+        parts = (ForgetfulOfNodes(), *stage.fleet_parts[1:])
+        async with Fleet(*parts, nodes=10, register=True):
+            await anyio.sleep(25)
+        tracemalloc.start()
+        try:
+            async with Fleet(*parts, nodes=nodes, register=True) as fleet:
+                await anyio.sleep(25)
+                assert fleet.report().renewals > 2 * nodes
+                assert tracemalloc.get_traced_memory()[0] / nodes < 2500
+        finally:
+            tracemalloc.stop()
 
 
 async def test_a_node_needs_less_than_two_kilobytes():

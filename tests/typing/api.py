@@ -7,7 +7,18 @@ from kubernetes_asyncio.client import ApiClient
 
 import lease_aio
 from lease_aio import EndReason, Lease, LeaseClient, Term, Timing
-from lease_aio.heartbeat import Fleet, FleetReport, Heartbeat, Monitor, MonitorSettings, NodeView, Verdict
+from lease_aio.heartbeat import (
+    Fleet,
+    FleetReport,
+    Heartbeat,
+    Monitor,
+    MonitorSettings,
+    NodeGroup,
+    NodeState,
+    NodeView,
+    Selection,
+    Verdict,
+)
 from lease_aio.identity import ApiServerIdentity, Collection, Identity, IdentityChange
 
 
@@ -32,6 +43,10 @@ async def heartbeats() -> None:
             assert_type(beat, Heartbeat)
         async with leases.fleet(nodes=10) as fleet:
             assert_type(fleet, Fleet)
+            assert_type(fleet.nodes["node-7"].silence(), tuple[str, ...])
+            assert_type(fleet.nodes["node-7"].state, NodeState)
+            assert_type(fleet.select("zone=b").sample(fraction=0.2), Selection)
+            assert_type(await fleet.grow([NodeGroup(count=3, prefix="gpu-")]), tuple[str, ...])
             assert_type(fleet.report(), FleetReport)
 
 
