@@ -97,8 +97,8 @@ def test_a_fleet_that_is_stopped_still_reports(served: str) -> None:
 PLOT = """
 duration: 8s
 fleet: {register: true, lease_duration: 4s, groups: [{count: 20, prefix: sim-, zones: [a, b]}]}
-steps: [{at: 2s, silence: zone=b, count: 5, for: 2s}]
-expect: [{at: 3s, ready: all}, {at: end, gap_max: 3s}]
+steps: [{at: 2s, silence: zone=b, count: 5, for: 5s}]
+expect: [{at: 3s, ready: all}, {at: end, gap_max: 1m}]
 """
 
 
@@ -123,8 +123,8 @@ def test_a_scenario_runs_on_an_embedded_server_and_leaves_its_report(tmp_path: P
     ]
     assert [one["path"] for one in seen if one["event"] == "written"] == [str(page), str(document)]
     assert {mark["text"] for mark in json.loads(document.read_text())["timeline"]["marks"]} == {
-        "silence 5 of zone=b for 2s",
-        "silence ends after 2s: 5 of zone=b",
+        "silence 5 of zone=b for 5s",
+        "silence ends after 5s: 5 of zone=b",
     }
     assert "<html" in page.read_text()
 

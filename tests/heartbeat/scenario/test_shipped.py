@@ -55,9 +55,9 @@ async def test_rolling_restart_each_node_is_down_once_and_nobody_notices():
     restarted = [name for one in show.acted for name in one.nodes]
     assert sorted(restarted) == sorted(show.zones)
     assert [one.at_s for one in show.acted] == sorted(one.at_s for one in show.acted)
-    assert show.acted[-1].at_s - show.acted[0].at_s == pytest.approx(119, abs=1)
+    assert show.acted[-1].at_s - show.acted[0].at_s == pytest.approx(118, abs=2)
     assert show.wrote == {}
-    assert show.report.states["fresh"] == 120
+    assert show.report.states["fresh"] == 60
 
 
 async def test_correlated_outage_two_zones_fall_and_rise_in_turn_and_the_third_stands():
@@ -84,10 +84,10 @@ async def test_flapping_nodes_short_absences_stay_unseen_and_long_ones_count_eac
 
 async def test_recovery_storm_everybody_is_lost_and_back_at_once_and_evictions_stop():
     show = await acted_out("recovery-storm")
-    assert len(show.wrote["unknown"]) == 200
+    assert len(show.wrote["unknown"]) == 100
     assert all_between(show.times("ready").values(), 160, 160 + STATUS_S)
-    assert len(show.times("ready")) == len(show.times("untainted")) == 200
-    assert show.report.states["fresh"] == 200
+    assert len(show.times("ready")) == len(show.times("untainted")) == 100
+    assert show.report.states["fresh"] == 100
     evicting = show.times("evicting")
     assert max(evicting.values()) <= max(show.times("unknown").values())
     assert show.times("sparing").keys() == evicting.keys()
@@ -97,7 +97,7 @@ async def test_recovery_storm_everybody_is_lost_and_back_at_once_and_evictions_s
 async def test_slow_network_three_seconds_are_nothing_and_twelve_are_an_outage():
     show = await acted_out("slow-network")
     merely_slow, stuck = show.nodes("slow", 0), show.nodes("slow", 1)
-    assert len(merely_slow) == 30
+    assert len(merely_slow) == 20
     assert show.wrote["unknown"].keys() == stuck
     assert all_between(show.times("ready").values(), 180, 180 + 12 + STATUS_S + LONGEST_INTERVAL_S)
 
