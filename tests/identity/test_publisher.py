@@ -428,7 +428,7 @@ async def test_it_outlives_an_outage():
         assert isinstance(me.last_error, Unavailable)
         stage.faults = None
         await anyio.sleep(7.1)
-        assert await stage.age_s(NAME, IDENTITY_NAMESPACE) < 7.1
+        assert await stage.age_s(NAME, IDENTITY_NAMESPACE) <= 7.1  # renewed at once, if it was just its turn
 
 
 async def test_a_lease_that_is_gone_already_is_no_error():
