@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 import pytest
 
-from lease_aio.api import LEASES
+from lease_aio.api import LEASE_CANDIDATES, LEASES
 from lease_aio.client import LeaseClient
+from lease_aio.election.coordinated import CandidateInfo
 from lease_aio.model import LeaseSpec, new_lease
 from tests.election.rig import TIMING, Rig
 
@@ -26,6 +27,12 @@ async def _terms(leases: LeaseClient) -> None:
     async for term in leases.terms("x", timing=TIMING):
         async with term:
             break
+
+
+async def _coordinated(leases: LeaseClient) -> None:
+    info = CandidateInfo(binary_version="1.31.0")
+    async with leases.coordinator(timing=TIMING), leases.lead("x", timing=TIMING, coordinated=info):
+        await asyncio.sleep(0)
 
 
 async def _lock(leases: LeaseClient) -> None:
@@ -83,7 +90,7 @@ async def _client_alone(leases: LeaseClient) -> None:
 
 
 SCENARIOS = (
-    *(_client_alone, _lead, _terms, _lock, _transfer, _observe, _watch),
+    *(_client_alone, _lead, _terms, _coordinated, _lock, _transfer, _observe, _watch),
     *(_heartbeat, _fleet, _identity, _identities, _collect),
 )
 
@@ -113,8 +120,12 @@ async def _cancelled_after(turns: int, scenario: Scenario, rig: Rig) -> bool:
 async def _held(rig: Rig) -> AsyncIterator[str]:
     """What outlives its block although it should not: held elections, published identities, a fleet's leases."""
     for lease in (await rig.admin.list(LEASES)).items:
-        if lease.holder and lease.name != "n1":  # a kubelet's is left to run out
+        # a kubelet's is left to run out, and so is an appointment: whoever did not take it up may not call it free
+        left = lease.name == "n1" or (lease.name == "x" and lease.spec.acquire_time is None)
+        if lease.holder and not left:
             yield f"{lease.namespace}/{lease.name} held by {lease.holder}"
+    for candidate in (await rig.admin.list(LEASE_CANDIDATES)).items:
+        yield f"candidate {candidate.namespace}/{candidate.name}"
 
 
 @pytest.mark.timeout(120)

@@ -1,0 +1,34 @@
+"""What a coordinator decides, as Prometheus sees it."""
+
+import anyio
+import pytest
+from prometheus_client import CollectorRegistry
+
+from lease_aio.telemetry.coordination import CoordinatorMetrics
+from tests.coordinated.stage import Stage
+
+pytestmark = pytest.mark.virtual_time
+WHERE = {"namespace": "default", "lease": "x"}
+
+
+async def test_appointments_preferences_questions_and_being_stuck_are_counted():
+    registry, stage = CollectorRegistry(), Stage()
+
+    def value(name):
+        return registry.get_sample_value(f"lease_aio_coordinator_{name}", WHERE)
+
+    metrics = CoordinatorMetrics(registry=registry)
+    async with stage.client("c") as leases, leases.coordinator(observer=metrics), stage.member("new", "1.32.0"):
+        await stage.leader("new", within_s=5)
+        assert (value("appointments_total"), value("stuck")) == (1, 0)
+        await anyio.sleep(20)
+        async with stage.member("old", "1.31.0"):
+            await stage.leader("old", within_s=20)
+            assert (value("appointments_total"), value("preferences_total")) == (2, 1)
+            assert value("questions_total") >= 1
+            async with stage.member("other", "1.31.0", strategy="example.com/other"):
+                await anyio.sleep(60)
+                assert value("stuck") == 0, "the newest binary decides on the strategy"
+        async with stage.member("third", "1.32.0", strategy="example.com/other"):
+            await anyio.sleep(30)
+            assert value("stuck") == 1
