@@ -28,8 +28,11 @@ _SUBDOMAIN = re.compile(_SUBDOMAIN_FMT)
 _QUALIFIED = re.compile(_QUALIFIED_FMT)
 _LABEL_VALUE = re.compile(_LABEL_VALUE_FMT)
 _CONFIG_MAP_KEY = re.compile(_CONFIG_MAP_KEY_FMT)
+_SEMVER_WORD = r"(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)"
 _SEMVER = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-.]+)?", re.ASCII
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    rf"(?:-{_SEMVER_WORD}(?:\.{_SEMVER_WORD})*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
+    re.ASCII,
 )
 
 _LABEL_MESSAGE = (
@@ -271,38 +274,45 @@ def lease_candidate(new: Json, old: Json | None) -> list[Json]:
     causes: list[Json] = []
     if not spec["leaseName"]:
         causes.append(required("spec.leaseName"))
-    if not spec["binaryVersion"]:
-        causes.append(required("spec.binaryVersion"))
-    elif not _SEMVER.fullmatch(spec["binaryVersion"]):
-        causes.append(wrong("spec.binaryVersion", spec["binaryVersion"], "must be a valid semantic version"))
-    causes += _emulation(spec)
-    if not spec.get("strategy"):
-        causes.append(required("spec.strategy"))
-    else:
-        causes += _strategy("spec.strategy", spec["strategy"])
+    causes += _candidate_versions(spec["binaryVersion"], spec.get("emulationVersion", ""))
+    causes += _candidate_strategy(spec.get("strategy", ""), spec.get("emulationVersion", ""))
     if old is not None and spec["leaseName"] != old["spec"]["leaseName"]:
         causes.append(wrong("spec.leaseName", spec["leaseName"], "field is immutable"))
     return causes
 
 
-def _emulation(spec: Json) -> list[Json]:
-    emulation = spec.get("emulationVersion", "")
-    if not emulation:
-        if spec.get("strategy") != "OldestEmulationVersion":
-            return []
-        return [required("spec.emulationVersion", "must be specified when `strategy` is 'OldestEmulationVersion'")]
-    if not _SEMVER.fullmatch(emulation):
-        return [wrong("spec.emulationVersion", emulation, "must be a valid semantic version")]
-    if _SEMVER.fullmatch(spec["binaryVersion"]) and _version(spec["binaryVersion"]) < _version(emulation):
-        why = "must be greater than or equal to `emulationVersion`"
-        return [wrong("spec.binaryVersion", spec["binaryVersion"], why)]
-    return []
+def _candidate_versions(binary: str, emulation: str) -> list[Json]:
+    causes: list[Json] = []
+    if emulation and not _SEMVER.fullmatch(emulation):
+        causes.append(wrong("spec.emulationVersion", emulation, "must be a valid semantic version"))
+    if not binary:
+        return [*causes, required("spec.binaryVersion")]
+    if not _SEMVER.fullmatch(binary):
+        causes.append(wrong("spec.binaryVersion", binary, "must be a valid semantic version"))
+    if emulation and _version(binary) < _version(emulation):
+        causes.append(wrong("spec.binaryVersion", binary, "must be greater than or equal to `emulationVersion`"))
+    return causes
 
 
-def _version(text: str) -> tuple[int, ...]:
-    found = _SEMVER.match(text)
-    assert found is not None
-    return tuple(int(part) for part in found.groups())
+def _candidate_strategy(strategy: str, emulation: str) -> list[Json]:
+    if not strategy:
+        return [required("spec.strategy")]
+    causes: list[Json] = []
+    if strategy == "OldestEmulationVersion" and _version(emulation) == _version(""):
+        why = "must be specified when `strategy` is 'OldestEmulationVersion'"
+        causes.append(required("spec.emulationVersion", why))
+    return causes + _strategy("spec.strategy.strategy", strategy)  # doubled on a kube-apiserver, too
+
+
+def _version(text: str) -> tuple[object, ...]:
+    """What versions are compared by; one that cannot be read counts as 0.0.0."""
+    found = _SEMVER.fullmatch(text)
+    if found is None:
+        return _version("0.0.0")
+    numbers = tuple(int(part) for part in found.groups()[:3])
+    words = text.partition("+")[0].partition("-")[2]
+    parts = tuple((0, int(word), "") if word.isdigit() else (1, 0, word) for word in words.split(".") if word)
+    return numbers, not parts, parts
 
 
 def namespace(new: Json, _old: Json | None) -> list[Json]:

@@ -254,6 +254,12 @@ def test_a_newer_emulation_version_is_refused():
         CandidateInfo(binary_version="1.31.0", emulation_version="1.32.0")
 
 
+def test_a_version_that_counts_as_none_is_refused_where_it_decides():
+    with pytest.raises(ConfigurationError, match=r"emulation_version='0\.0\.0' counts as none.*from 0\.0\.1 up"):
+        CandidateInfo(binary_version="0.0.0")
+    assert CandidateInfo(binary_version="0.0.0", strategy="example.com/x").emulation_version == "0.0.0"
+
+
 def test_the_emulation_version_is_the_binarys_unless_it_is_given():
     assert CandidateInfo(binary_version="1.31.0-rc.1+abc").emulation_version == "1.31.0-rc.1+abc"
 

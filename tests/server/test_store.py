@@ -157,7 +157,7 @@ def test_a_candidate_must_say_how_it_wants_to_be_chosen(store: Store) -> None:
     with refusal(422, "Invalid") as caught:
         store.create(LEASE_CANDIDATES, "default", body, now=NOW)
     fields = [cause["field"] for cause in (caught.value.details or {})["causes"]]
-    assert fields == ["spec.binaryVersion", "spec.strategy"]
+    assert fields == ["spec.binaryVersion", "spec.binaryVersion", "spec.strategy"]  # no version is older than any
 
 
 # --- patch

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lease_aio.election.coordinated.versions import check_version
+from lease_aio.election.coordinated.versions import ZERO, check_version
 from lease_aio.errors import ConfigurationError
 from lease_aio.model import LeaseCandidate, LeaseCandidateSpec, MicroTime, ObjectMeta
 
@@ -54,6 +54,11 @@ class CandidateInfo:
             raise ConfigurationError(
                 f"emulation_version={self.emulation_version!r} is newer than binary_version={self.binary_version!r}: "
                 "a program behaves as itself or as an older one"
+            )
+        if self.strategy == OLDEST_EMULATION_VERSION and check_version("", self.emulation_version) == ZERO:
+            raise ConfigurationError(
+                f"emulation_version={self.emulation_version!r} counts as none, which the API server refuses with "
+                f"strategy {OLDEST_EMULATION_VERSION!r}: give a version from 0.0.1 up"
             )
         if self.strategy != OLDEST_EMULATION_VERSION and not _STRATEGY.fullmatch(self.strategy):
             raise ConfigurationError(
