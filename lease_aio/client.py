@@ -393,6 +393,7 @@ class LeaseClient:
         delete_on_exit: bool = False,
         lease_duration_s: int = 40,
         renew_interval_s: float | None = None,
+        backoff_jitter: float = 0.0,
         on_failure: Callable[[str, ApiError], None] | None = None,
     ) -> Fleet:
         """Heartbeats of many simulated nodes for the body. See `Fleet` for what each parameter means."""
@@ -414,6 +415,7 @@ class LeaseClient:
             delete_on_exit=delete_on_exit,
             lease_duration_s=lease_duration_s,
             renew_interval_s=renew_interval_s,
+            backoff_jitter=backoff_jitter,
             on_failure=on_failure,
             random=self._random,
         )

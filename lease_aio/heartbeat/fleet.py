@@ -65,7 +65,8 @@ class Fleet:
         exit_timeout_s: Longest time for that, in seconds.
         lease_duration_s: Whole seconds; a quarter of it is the renew interval.
         renew_interval_s: Another interval.
-        backoff_jitter: See `RenewalRules`.
+        backoff_jitter: The most that is added at random to the pauses after failures, as a part of them. A kubelet has
+            none: nodes that failed together come back together.
         namespace: Where the control plane looks for node leases.
         on_failure: Told of each failed request: the node's name and the error. What it raises is logged.
         random: Uniform in [0, 1): chooses nodes and jitter; give that of a seeded generator to repeat a run.

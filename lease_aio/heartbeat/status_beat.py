@@ -84,7 +84,8 @@ class StatusBeat(Sender[Wanted, Node]):
     def reconnects(self, now: float) -> float:
         """See `Sender.reconnects`: the computations went on, and the next one writes."""
         self._group.held.pop(self, None)
-        return self._keeper.reconnected(now)
+        due = self._keeper.reconnected(now)
+        return due if self._unready() == self._said else self._keeper.changed(now)
 
     def resumes(self, now: float) -> float:
         """See `Sender.resumes`: what was due meanwhile is due now."""

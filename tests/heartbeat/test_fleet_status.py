@@ -249,6 +249,34 @@ async def test_an_unready_node_says_so_at_its_next_computation_and_takes_it_back
         assert fleet.report().states == {"fresh": 2}
 
 
+@pytest.mark.parametrize("stop", ["silence", "pause", "crash"])
+async def test_readiness_that_changes_while_a_node_is_stopped_is_told_when_it_goes_on(stop):
+    goes_on = {"silence": "revive", "pause": "resume", "crash": "restart"}[stop]
+    async with staged() as stage, fleet_of(stage) as fleet:
+        await anyio.sleep(20)
+        node = fleet.nodes["node-0"]
+        getattr(node, stop)()
+        node.unready("DiskBroken")
+        await anyio.sleep(60)
+        assert (await ready(stage, "node-0")).status == "True"
+        getattr(node, goes_on)()
+        await anyio.sleep(10.5)
+        assert (await ready(stage, "node-0")).status == "False"
+
+
+async def test_readiness_that_changes_while_a_patch_is_on_its_way_is_told_by_the_next():
+    async with staged() as stage, fleet_of(stage) as fleet:
+        await anyio.sleep(20)
+        node = fleet.nodes["node-0"]
+        stage.latency_s = 2
+        node.unready("DiskBroken")
+        await anyio.sleep(10.4)
+        node.ready()
+        stage.latency_s = 0
+        await anyio.sleep(13)
+        assert (await ready(stage, "node-0")).status == "True"
+
+
 async def test_another_reason_keeps_the_time_of_the_turn():
     async with staged() as stage, fleet_of(stage) as fleet:
         await anyio.sleep(20)
