@@ -154,8 +154,7 @@ class Telling:
 
 
 def _outcome_line(outcome: Outcome) -> str:
-    mark, expectation = "✓" if outcome.held else "✗", outcome.expectation
-    return moment(expectation.at_s, f"{mark} {expectation.text}: {outcome.found}")
+    return moment(outcome.expectation.at_s, outcome.text)
 
 
 def _count(nodes: Sequence[str]) -> str:

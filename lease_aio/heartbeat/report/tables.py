@@ -43,11 +43,11 @@ def _pairs(values: Mapping[str, str], kind: str) -> str:
 
 
 def step_table(timeline: TimelineSnapshot) -> str:
-    """The steps of the scenario, numbered as in the plot; folded if there are many."""
+    """The steps of the scenario and its expectations, numbered as in the plot; folded if there are many."""
     if not timeline.marks:
         return ""
     rows = [(str(place), length(mark.at_s), mark.text) for place, mark in enumerate(timeline.marks, start=1)]
-    heads = ("", "After", "What was done")
+    heads = ("", "After", "What was done, and what was expected")
     if len(rows) <= _ROWS_UNFOLDED:
         return _table(heads, rows)
     return _folded(f"{number(len(rows) + timeline.marks_left_out)} steps", heads, rows, timeline.marks_left_out)

@@ -131,6 +131,11 @@ class Outcome:
     held: bool
     found: str
 
+    @property
+    def text(self) -> str:
+        """In words: `✓ all nodes are Ready: 150 of 150 (100%)`."""
+        return f"{'✓' if self.held else '✗'} {self.expectation.text}: {self.found}"
+
 
 _STATUS = {Measure.READY: "True", Measure.NOT_READY: "False", Measure.UNKNOWN: "Unknown"}
 

@@ -143,8 +143,8 @@ class _Player:
 
     def _acted(self, action: Action, names: Iterable[str]) -> None:
         nodes = tuple(names)
-        if action.text and self._fleet.timeline is not None:
-            self._fleet.timeline.mark(self._clock.now(), action.text)
+        if action.text:
+            self._mark(action.text, "scenario")
         if action.text or nodes:
             self._tell(Acted(at_s=action.at_s, action=action, nodes=nodes))
 
@@ -159,7 +159,12 @@ class _Player:
         )
         outcome = judge(expectation, found)
         self._outcomes.append(outcome)
+        self._mark(outcome.text, "expectation")
         self._tell(Judged(at_s=expectation.at_s, outcome=outcome))
+
+    def _mark(self, text: str, kind: str) -> None:
+        if self._fleet.timeline is not None:
+            self._fleet.timeline.mark(self._clock.now(), text, kind)
 
     async def _watch_nodes(self) -> None:
         try:
