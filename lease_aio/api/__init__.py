@@ -10,6 +10,7 @@ from lease_aio.api.following import Follow, follow
 from lease_aio.api.http import AiohttpTransport
 from lease_aio.api.protocol import (
     LEASE_CANDIDATES,
+    LEASE_CANDIDATES_V1ALPHA2,
     LEASES,
     NAMESPACES,
     NODES,
@@ -27,6 +28,7 @@ from lease_aio.api.transport import Transport
 __all__ = [
     "LEASES",
     "LEASE_CANDIDATES",
+    "LEASE_CANDIDATES_V1ALPHA2",
     "NAMESPACES",
     "NODES",
     "AiohttpTransport",

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from lease_aio.model import KubeObject, Lease, LeaseCandidate, Namespace, Node, Time
+from lease_aio.model import KubeObject, Lease, LeaseCandidate, LeaseCandidateV1Alpha2, Namespace, Node, Time
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -35,6 +35,9 @@ class Resource(Generic[T]):
 LEASES: Resource[Lease] = Resource(group="coordination.k8s.io", version="v1", plural="leases", type=Lease)
 LEASE_CANDIDATES: Resource[LeaseCandidate] = Resource(
     group="coordination.k8s.io", version="v1beta1", plural="leasecandidates", type=LeaseCandidate
+)
+LEASE_CANDIDATES_V1ALPHA2: Resource[LeaseCandidate] = Resource(
+    group="coordination.k8s.io", version="v1alpha2", plural="leasecandidates", type=LeaseCandidateV1Alpha2
 )
 NODES: Resource[Node] = Resource(group="", version="v1", plural="nodes", type=Node, namespaced=False)
 NAMESPACES: Resource[Namespace] = Resource(

@@ -1,6 +1,13 @@
 """Typed Kubernetes objects, read and written without losing what is unknown. Imports `errors` alone."""
 
-from lease_aio.model.lease import Lease, LeaseCandidate, LeaseCandidateSpec, LeaseSpec, new_lease
+from lease_aio.model.lease import (
+    Lease,
+    LeaseCandidate,
+    LeaseCandidateSpec,
+    LeaseCandidateV1Alpha2,
+    LeaseSpec,
+    new_lease,
+)
 from lease_aio.model.meta import KubeObject, ObjectMeta, OwnerReference
 from lease_aio.model.node import Namespace, Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, Taint
 from lease_aio.model.times import MicroTime, Time
@@ -11,6 +18,7 @@ __all__ = [
     "Lease",
     "LeaseCandidate",
     "LeaseCandidateSpec",
+    "LeaseCandidateV1Alpha2",
     "LeaseSpec",
     "MicroTime",
     "Namespace",

@@ -1,4 +1,4 @@
-"""`Lease` (coordination.k8s.io/v1) and `LeaseCandidate` (v1beta1)."""
+"""`Lease` (coordination.k8s.io/v1) and `LeaseCandidate` (v1beta1, v1alpha2)."""
 
 from __future__ import annotations
 
@@ -64,6 +64,12 @@ class LeaseCandidate(KubeObject, frozen=True, kw_only=True):
     api_version: str = always("coordination.k8s.io/v1beta1")
     kind: str = always("LeaseCandidate")
     spec: LeaseCandidateSpec = LeaseCandidateSpec()
+
+
+class LeaseCandidateV1Alpha2(LeaseCandidate, frozen=True, kw_only=True):
+    """The same as Kubernetes 1.32 and later serve it in v1alpha2."""
+
+    api_version: str = always("coordination.k8s.io/v1alpha2")
 
 
 def new_lease(name: str, namespace: str, spec: LeaseSpec, *, labels: dict[str, str] | None = None) -> Lease:

@@ -12,7 +12,16 @@ from lease_aio.server.faults import DropConnectionError, Faults
 from lease_aio.server.history import Watch, WatchEvent
 from lease_aio.server.listing import Page
 from lease_aio.server.patch import Patch, PatchKind
-from lease_aio.server.resources import EVENTS, LEASE_CANDIDATES, LEASES, NAMESPACES, NODES, RESOURCES, ResourceType
+from lease_aio.server.resources import (
+    EVENTS,
+    LEASE_CANDIDATES,
+    LEASE_CANDIDATES_V1ALPHA2,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    RESOURCES,
+    ResourceType,
+)
 from lease_aio.server.status import StatusError
 from lease_aio.server.store import Store
 
@@ -20,6 +29,7 @@ __all__ = [
     "EVENTS",
     "LEASES",
     "LEASE_CANDIDATES",
+    "LEASE_CANDIDATES_V1ALPHA2",
     "NAMESPACES",
     "NODES",
     "RESOURCES",

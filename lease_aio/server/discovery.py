@@ -94,7 +94,8 @@ def _status_entry(resource: ResourceType) -> Json:
 
 def storage_version_hash(resource: ResourceType) -> str:
     """The hash by which clients notice that a resource is stored in another version."""
-    text = f"{resource.group}/{resource.version}/{resource.kind}"
+    stored = resource.mirror_of or resource
+    text = f"{stored.group}/{stored.version}/{stored.kind}"
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 

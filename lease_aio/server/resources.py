@@ -33,6 +33,7 @@ class ResourceType:
         has_status: whether `/status` is a subresource with its own update rule.
         field_labels: field selectors beyond `metadata.name` (and `metadata.namespace`), as paths into the
             object.
+        mirror_of: the same objects are served under another version, too: the resource of that.
         drop_gated: drops what stands behind the feature gate CoordinatedLeaderElection, where that is off.
     """
 
@@ -50,6 +51,7 @@ class ResourceType:
     has_status: bool = False
     field_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     name_rule: validation.NameRule = validation.subdomain
+    mirror_of: ResourceType | None = None
     drop_gated: Prepare = lambda _new, _old: None
     prepare: Prepare = lambda _new, _old: None
     prepare_status: Prepare = lambda _new, _old: None
@@ -186,6 +188,20 @@ LEASE_CANDIDATES = ResourceType(
     validate=validation.lease_candidate,
 )
 
+LEASE_CANDIDATES_V1ALPHA2 = ResourceType(
+    group="coordination.k8s.io",
+    version="v1alpha2",
+    kind="LeaseCandidate",
+    plural="leasecandidates",
+    singular="leasecandidate",
+    namespaced=True,
+    schema=shapes.LEASE_CANDIDATE,
+    create_on_update=True,
+    name_rule=validation.config_map_key,
+    validate=validation.lease_candidate,
+    mirror_of=LEASE_CANDIDATES,
+)
+
 NODES = ResourceType(
     group="",
     version="v1",
@@ -245,7 +261,10 @@ EVENTS = ResourceType(
     validate=validation.event,
 )
 
-RESOURCES: tuple[ResourceType, ...] = (LEASES, LEASE_CANDIDATES, NODES, NAMESPACES, EVENTS)
+RESOURCES: tuple[ResourceType, ...] = (
+    *(LEASES, LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2),
+    *(NODES, NAMESPACES, EVENTS),
+)
 """Everything that the embedded server serves."""
 
 STANDARD_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")

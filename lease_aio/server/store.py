@@ -74,6 +74,7 @@ class Store:
     ) -> None:
         self.resources = tuple(resources)
         self._shelves = {resource: Shelf(resource, history_limit) for resource in self.resources}
+        self._mirrors = _mirrors(self.resources)
         self._revision = 1
         self._coordinated = coordinated
         self._watch_capacity = watch_capacity
@@ -484,7 +485,11 @@ class Store:
 
     def _remove(self, resource: ResourceType, obj: Json) -> Json:
         self._revision += 1
-        self._shelves[resource].drop(self._revision, obj)
+        shelf = self._shelves[resource]
+        shelf.drop(self._revision, obj)
+        for mirror in self._mirrors.get(resource, ()):
+            shown = self._shelves[mirror]
+            shown.drop(self._revision, shown.objects[shelf.key_of(obj["metadata"])])
         if resource.namespaced:
             self._finish_namespace(obj["metadata"]["namespace"])
         return at_revision(obj, self._revision)
@@ -492,7 +497,12 @@ class Store:
     def _commit(self, resource: ResourceType, obj: Json, previous: Json | None) -> None:
         self._revision += 1
         obj["metadata"]["resourceVersion"] = str(self._revision)
-        self._shelves[resource].put(self._revision, obj, previous)
+        shelf = self._shelves[resource]
+        shelf.put(self._revision, obj, previous)
+        for mirror in self._mirrors.get(resource, ()):
+            shown = self._shelves[mirror]
+            before = shown.objects.get(shelf.key_of(obj["metadata"]))
+            shown.put(self._revision, {**obj, "apiVersion": mirror.group_version}, before)
 
     # --- inside: namespaces ---------------------------------------------------------------------------------
 
@@ -575,6 +585,17 @@ class Store:
         marked = _bookmark(resource, self._revision)
         marked["metadata"]["annotations"] = {INITIAL_EVENTS_END: "true"}
         return marked
+
+
+def _mirrors(resources: Sequence[ResourceType]) -> dict[ResourceType, tuple[ResourceType, ...]]:
+    """Under which other resources the objects of each one are served as well."""
+    found: dict[ResourceType, tuple[ResourceType, ...]] = {}
+    for one in resources:
+        own = one.mirror_of or one
+        others = tuple(each for each in resources if each is not one and (each.mirror_of or each) is own)
+        if others:
+            found[one] = others
+    return found
 
 
 def _decode(resource: ResourceType, body: object, on_unknown: OnUnknown | None) -> Json:

@@ -9,6 +9,7 @@ from typing import Any
 from lease_aio.server.resources import (
     EVENTS,
     LEASE_CANDIDATES,
+    LEASE_CANDIDATES_V1ALPHA2,
     LEASES,
     NAMESPACES,
     NODES,
@@ -201,15 +202,17 @@ def _event_source(event: Json) -> str:
 
 _AGE = Column(name="Age", cell=_at("metadata", "creationTimestamp"), ago=True, about="Time since it was created.")
 _NAME = Column(name="Name", cell=_at("metadata", "name"), about="Name of the object.")
+_CANDIDATE_COLUMNS = (
+    _NAME,
+    Column(name="LeaseName", cell=_at("spec", "leaseName"), about="The lease that is contended for."),
+    Column(name="BinaryVersion", cell=_at("spec", "binaryVersion"), about="Version of the binary."),
+    Column(name="EmulationVersion", cell=_at("spec", "emulationVersion"), about="Version it emulates."),
+    _AGE,
+)
 _COLUMNS: dict[ResourceType, tuple[Column, ...]] = {
     LEASES: (_NAME, Column(name="Holder", cell=_at("spec", "holderIdentity"), about="Who holds the lease."), _AGE),
-    LEASE_CANDIDATES: (
-        _NAME,
-        Column(name="LeaseName", cell=_at("spec", "leaseName"), about="The lease that is contended for."),
-        Column(name="BinaryVersion", cell=_at("spec", "binaryVersion"), about="Version of the binary."),
-        Column(name="EmulationVersion", cell=_at("spec", "emulationVersion"), about="Version it emulates."),
-        _AGE,
-    ),
+    LEASE_CANDIDATES: _CANDIDATE_COLUMNS,
+    LEASE_CANDIDATES_V1ALPHA2: _CANDIDATE_COLUMNS,
     NAMESPACES: (_NAME, Column(name="Status", cell=_at("status", "phase"), about="Active or Terminating."), _AGE),
     NODES: (
         _NAME,

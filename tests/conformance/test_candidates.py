@@ -15,7 +15,10 @@ from tests.cluster.assets import assets
 from tests.conformance.conftest import _real
 from tests.conformance.rig import NAMESPACES, TABLE, Answer, Api, Json, Namespace, failure, invalid, lease, unique
 
-FLAGS = ("--feature-gates=CoordinatedLeaderElection=true", "--runtime-config=coordination.k8s.io/v1beta1=true")
+FLAGS = (
+    "--feature-gates=CoordinatedLeaderElection=true",
+    "--runtime-config=coordination.k8s.io/v1beta1=true,coordination.k8s.io/v1alpha2=true",
+)
 GROUP_VERSION = "coordination.k8s.io/v1beta1"
 ROOT = f"/apis/{GROUP_VERSION}"
 REQUIRED, INVALID = "FieldValueRequired", "FieldValueInvalid"
@@ -230,6 +233,55 @@ async def test_they_are_described(api: Api) -> None:
         "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
         "storageVersionHash": "lvME0iHWE20=",
     }
+
+
+# ---------------------------------------------------------------- two versions of the same objects
+
+ALPHA = "coordination.k8s.io/v1alpha2"
+
+
+def alphas(ns: Namespace) -> str:
+    return f"/apis/{ALPHA}/namespaces/{ns.name}/leasecandidates"
+
+
+async def test_what_is_written_in_one_version_is_read_in_the_other(ns: Namespace) -> None:
+    made = (await ns.api.post(alphas(ns), {**body(), "apiVersion": ALPHA})).json
+    assert made["apiVersion"] == ALPHA
+    read = (await ns.api.get(f"{candidates(ns)}/a_B.c-1")).json
+    assert read == {**made, "apiVersion": GROUP_VERSION}
+    read["spec"]["renewTime"] = AT
+    assert (await ns.api.put(f"{candidates(ns)}/a_B.c-1", read)).status == 200
+    stale = await ns.api.put(f"{alphas(ns)}/a_B.c-1", made)
+    assert (stale.status, stale.json["reason"]) == (409, "Conflict")
+    listed = (await ns.api.get(alphas(ns))).json
+    assert (listed["apiVersion"], listed["items"][0]["spec"]["renewTime"]) == (ALPHA, AT)
+    assert (await ns.api.delete(f"{alphas(ns)}/a_B.c-1")).status == 200
+    assert (await ns.api.get(f"{candidates(ns)}/a_B.c-1")).status == 404
+
+
+async def test_a_watch_in_one_version_tells_of_writes_in_the_other(ns: Namespace) -> None:
+    version = (await create(ns))["metadata"]["resourceVersion"]
+    async with await ns.api.watch(alphas(ns), resourceVersion=version) as watch:
+        await ns.api.patch(f"{candidates(ns)}/a_B.c-1", {"spec": {"pingTime": AT}})
+        await ns.api.delete(f"{candidates(ns)}/a_B.c-1")
+        told = await watch.take(2)
+    assert [(kind, one["apiVersion"], one["spec"]["pingTime"]) for kind, one in told] == [
+        ("MODIFIED", ALPHA, AT),
+        ("DELETED", ALPHA, AT),
+    ]
+
+
+async def test_a_body_of_the_other_version_is_refused(ns: Namespace) -> None:
+    answer = await ns.api.post(alphas(ns), body())
+    text = f"the API version in the data ({GROUP_VERSION}) does not match the expected API version ({ALPHA})"
+    assert (answer.status, answer.json["message"]) == (400, text)
+
+
+async def test_both_versions_are_described(api: Api) -> None:
+    told = (await api.get(f"/apis/{ALPHA}")).json
+    (ours,) = (one for one in told["resources"] if one["name"] == "leasecandidates")
+    assert (ours["kind"], ours["storageVersionHash"]) == ("LeaseCandidate", "lvME0iHWE20="), "stored as v1beta1"
+    assert [(await api.get(ROOT)).status, (await api.get(f"/apis/{ALPHA}")).status] == [200, 200]
 
 
 # ---------------------------------------------------------------- Leases with the gate on

@@ -166,7 +166,7 @@ async def test_discovery_can_be_had_in_one_document(http: aiohttp.ClientSession)
     answer = await http.get("/apis", headers={"Accept": accept})
     (group,) = (await answer.json())["items"]
     assert "as=APIGroupDiscoveryList" in answer.headers["Content-Type"]
-    assert [version["version"] for version in group["versions"]] == ["v1", "v1beta1"]
+    assert [version["version"] for version in group["versions"]] == ["v1", "v1beta1", "v1alpha2"]
 
 
 # --- watches

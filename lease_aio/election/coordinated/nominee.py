@@ -7,7 +7,7 @@ from typing import Protocol
 
 import anyio
 
-from lease_aio.api import LEASE_CANDIDATES, Backoff
+from lease_aio.api import LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2, Backoff
 from lease_aio.election.coordinated.info import CandidateInfo
 from lease_aio.election.coordinated.nomination import Ask, Nomination, Verb
 from lease_aio.election.core import Failure
@@ -70,6 +70,7 @@ class Nominee:
             wait_s=lambda failures, asked_s: _BACKOFF.delay_s(failures, engine.random, retry_after_s=asked_s),
         )
         self._log = get_logger("election").bind(candidate=f"{namespace}/{name}", lease=f"{namespace}/{lease}")
+        self._resource = LEASE_CANDIDATES
         self._renewal: Renewal | None = None
         self._subscription: Subscription[LeaseCandidate] | None = None
         self._over = anyio.Event()
@@ -157,16 +158,30 @@ class Nominee:
         api, timeout_s, candidate = self._engine.api, self._timeout_s, ask.candidate
         if candidate is None:
             try:
-                return await api.get(LEASE_CANDIDATES, self._name, self._namespace, timeout_s=timeout_s)
+                return await api.get(self._resource, self._name, self._namespace, timeout_s=timeout_s)
             except NotFound:
                 return None
         if ask.verb is Verb.CREATE:
-            return await api.create(LEASE_CANDIDATES, candidate, timeout_s=timeout_s)
+            return await self._create(candidate)
         if ask.verb is Verb.REPLACE:
-            return await api.replace(LEASE_CANDIDATES, candidate, timeout_s=timeout_s)
+            return await api.replace(self._resource, candidate, timeout_s=timeout_s)
         uid = candidate.metadata.uid or ""
-        await api.delete(LEASE_CANDIDATES, self._name, self._namespace, uid=uid, timeout_s=timeout_s)
+        await api.delete(self._resource, self._name, self._namespace, uid=uid, timeout_s=timeout_s)
         return None
+
+    async def _create(self, candidate: LeaseCandidate) -> LeaseCandidate:
+        """In v1beta1, or in v1alpha2 where that is all that is served: without a watch then, looking for questions."""
+        for resource in (LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2):
+            written = resource.type(metadata=candidate.metadata, spec=candidate.spec)
+            try:
+                found = await self._engine.api.create(resource, written, timeout_s=self._timeout_s)
+            except NotFound as error:
+                if error.namespace_missing or resource is LEASE_CANDIDATES_V1ALPHA2:
+                    raise
+            else:
+                self._resource = resource
+                return found
+        raise AssertionError("the last of them raises or returns")
 
     def _failed(self, ask: Ask, error: ApiError) -> Verdict:
         failure = failure_of(error, leading=self._nomination.published)
