@@ -218,3 +218,15 @@ def test_nor_does_one_that_lands_unanswered():
     it.version = 102
     assert it.watch(it.landed(request)) == ()
     assert not it.core.leading
+
+
+def test_a_read_that_found_nothing_before_the_watch_showed_a_record_is_repeated():
+    """It was answered before the record was written. Taken for a deletion, it made the record void until it changed."""
+    it = candidate()
+    read, record = it.sends(Kind.READ), it.foreign()
+    it.watch(record)
+    assert it.answer(read, None) == ()
+    assert it.core.state is State.OBSERVING
+    it.read(record)
+    assert it.core.due == pytest.approx(1000 + TAKEOVER_S)
+    assert it.core.holder == "other"

@@ -31,6 +31,16 @@ def test_a_coordinator_that_comes_and_goes_never_makes_two_leaders(tally):
     assert set(tally.overlaps) <= {"stood still", "deleted", "undermined"}, "what no rule on a Lease can prevent"
 
 
+def test_without_hands_and_stand_stills_no_works_overlap_at_all():
+    hands = {"holder blanked", "holder null", "duration edited", "deleted"}
+    tally = run_chunk(
+        range(300), Plan(fleet=Fleet.COORDINATED, without=frozenset(hands | {"frozen", "suspended", "loop blocked"}))
+    )
+    assert tally.failing == []
+    assert not +tally.overlaps
+    assert tally.yields > 0
+
+
 def test_it_appoints_and_is_fallen_back_from_and_yielded_to(tally):
     assert tally.appointed > SEEDS / 2
     assert tally.fallbacks > SEEDS / 2
