@@ -80,6 +80,11 @@ class Solo:
             await self.stop()
             raise
 
+    def cease(self) -> None:
+        """Renew no more; an attempt that runs goes on to its answer. `stop` waits for it."""
+        if self._beat is not None:
+            self._scheduler.remove(self._beat.renewal)
+
     async def stop(self) -> None:
         """Renew no more; ends with no attempt running. Waits for one no longer than a request may take."""
         if self._beat is None:

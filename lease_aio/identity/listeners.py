@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
@@ -12,11 +13,20 @@ IdentityObserver = Callable[[IdentityEvent], None]
 """Called with each event, from the event loop; it must not block. What it raises is logged, and changes nothing."""
 
 
-def tell(observer: IdentityObserver | None, event: IdentityEvent, log: structlog.typing.FilteringBoundLogger) -> None:
-    """Tell the observer, if there is one."""
+Event = TypeVar("Event")
+
+
+def tell(
+    observer: Callable[[Event], None] | None,
+    event: Event,
+    log: structlog.typing.FilteringBoundLogger,
+    *,
+    failure: str = "identity.observer_raised",
+) -> None:
+    """Tell the observer, if there is one; what it raises is logged as `failure`."""
     if observer is None:
         return
     try:
         observer(event)
     except Exception:
-        log.exception("identity.observer_raised", happened=type(event).__name__)
+        log.exception(failure, happened=type(event).__name__)

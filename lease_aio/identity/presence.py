@@ -7,10 +7,10 @@ an identity's age counts by the observer's own clock. Before that there is nothi
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass, replace
 
 from lease_aio.identity.record import LATE_AFTER_S, Freshness, Identity, read_identity
+from lease_aio.identity.sightings import Sighting, Sightings
 from lease_aio.model import Lease
 
 
@@ -43,102 +43,28 @@ _NOW = {
 }
 
 
-@dataclass(slots=True)
-class _Known:
-    identity: Identity
-    renewed_at: float
-    duration_s: float
-
-    def ages_at(self) -> float:
-        """When it turns late, or expired after that, unless it is renewed."""
-        match self.identity.freshness:
-            case Freshness.FRESH:
-                return self.renewed_at + min(LATE_AFTER_S, self.duration_s)
-            case Freshness.LATE:
-                return self.renewed_at + self.duration_s
-            case Freshness.EXPIRED:
-                return math.inf
-
-    def judge(self, now: float) -> None:
-        if now >= self.renewed_at + self.duration_s:
-            fresh = Freshness.EXPIRED
-        else:
-            fresh = Freshness.LATE if now >= self.renewed_at + LATE_AFTER_S else Freshness.FRESH
-        self.identity = replace(self.identity, freshness=fresh)
-
-
-class Presence:
-    """Folds what is seen of identities into changes. Of changes that come faster than they are asked for, the last."""
+class Presence(Sightings[Identity, IdentityChange]):
+    """Folds what is seen of identities into changes."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
-        self._told: dict[str, Identity] = {}
+        super().__init__(late_after_s=LATE_AFTER_S)
 
-    @property
-    def identities(self) -> dict[str, Identity]:
-        """All that are there, by name."""
-        return {name: known.identity for name, known in sorted(self._known.items())}
+    def _first_age_s(self, lease: Lease, wall_us: int) -> float:
+        renewed = lease.spec.renew_time
+        return 0.0 if renewed is None else max(0.0, (wall_us - renewed.epoch_us) / 1e6)
 
-    def show(self, lease: Lease, now: float, wall_us: int) -> None:
-        """The Lease looks like this now.
+    def _view(self, seen: Sighting) -> Identity:
+        return replace(read_identity(seen.lease, 0), freshness=seen.freshness)
 
-        Args:
-            lease: The Lease.
-            now: Monotonic seconds.
-            wall_us: The wall clock, for the age of one that is seen for the first time.
-        """
-        identity, spec = read_identity(lease, wall_us), lease.spec
-        known = self._known.get(lease.name)
-        if known is not None and known.identity.renew_time == spec.renew_time:
-            known.identity = replace(identity, freshness=known.identity.freshness)
-            return
-        age_s = 0.0
-        if known is None and spec.renew_time is not None:
-            age_s = max(0.0, (wall_us - spec.renew_time.epoch_us) / 1e6)
-        duration_s = 0.0 if spec.renew_time is None else float(spec.lease_duration_seconds or 0)
-        self._known[lease.name] = known = _Known(identity, now - age_s, duration_s)
-        known.judge(now)
-
-    def gone(self, name: str) -> None:
-        """There is none of that name."""
-        self._known.pop(name, None)
-
-    def next_to_age(self) -> tuple[str, float]:
-        """Which one turns late or expired next, and when; infinity if none does."""
-        ages = ((known.ages_at(), name) for name, known in self._known.items())
-        at, name = min(ages, default=(math.inf, ""))
-        return name, at
-
-    def age(self, name: str, now: float) -> None:
-        """It was looked at and has not been renewed: judge it by the time."""
-        if name in self._known:
-            self._known[name].judge(now)
-
-    def pardon(self, now: float) -> None:
-        """Nobody could renew for a while: whoever was fresh before has all the time once more."""
-        for known in self._known.values():
-            if known.identity.freshness is Freshness.FRESH:
-                known.renewed_at = now
-
-    def next_change(self) -> IdentityChange | None:
-        """The next change that was not told yet; None if all were."""
-        for name, known in sorted(self._known.items()):
-            change = _difference(self._told.get(name), known.identity)
-            self._told[name] = known.identity
-            if change is not None:
-                return change
-        for name in self._told.keys() - self._known.keys():
-            return IdentityChange(type=IdentityChangeType.GONE, identity=self._told.pop(name))
-        return None
-
-
-def _difference(told: Identity | None, now: Identity) -> IdentityChange | None:
-    if told is None:
-        kind = IdentityChangeType.APPEARED
-    elif told.holder != now.holder:
-        kind = IdentityChangeType.TAKEN_OVER
-    elif told.freshness is not now.freshness:
-        kind = _NOW[now.freshness]
-    else:
-        return None
-    return IdentityChange(type=kind, identity=now)
+    def _change(self, told: Identity | None, now: Identity | None) -> IdentityChange | None:
+        if now is None:
+            return None if told is None else IdentityChange(type=IdentityChangeType.GONE, identity=told)
+        if told is None:
+            kind = IdentityChangeType.APPEARED
+        elif told.holder != now.holder:
+            kind = IdentityChangeType.TAKEN_OVER
+        elif told.freshness is not now.freshness:
+            kind = _NOW[now.freshness]
+        else:
+            return None
+        return IdentityChange(type=kind, identity=now)

@@ -11,24 +11,19 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import anyio
-
 from lease_aio.api.protocol import LEASES, Api
 from lease_aio.clock import Clock
-from lease_aio.errors import ApiError, Call, ConfigurationError, Conflict, NotFound, Unavailable
-from lease_aio.heartbeat.beat import Beat
-from lease_aio.heartbeat.renewer import Next
+from lease_aio.errors import ApiError, ConfigurationError, NotFound
 from lease_aio.heartbeat.rules import RenewalRules
-from lease_aio.heartbeat.solo import Solo
 from lease_aio.identity.events import IdentityEvent, Published, Shared, Superseded, Withdrawn
 from lease_aio.identity.listeners import IdentityObserver, tell
+from lease_aio.identity.own import DELETE_TIMEOUT_S, News, OwnLease
 from lease_aio.identity.record import HOSTNAME_LABEL, IDENTITY_LABEL, IDENTITY_NAMESPACE, PEER_ANNOTATION
 from lease_aio.identity.succession import IdentityRenewer
 from lease_aio.log import get_logger
 from lease_aio.naming import KUBE_APISERVER, apiserver_identity_name, check_label_value
 from lease_aio.scheduler import Scheduler
 
-_DELETE_TIMEOUT_S = 10.0
 _PEER = re.compile(r"\S+:\d{1,5}", re.ASCII)
 
 
@@ -112,14 +107,8 @@ class ApiServerIdentity:
         self._keep_on_exit = keep_on_exit
         self._observer = observer
         renewer = IdentityRenewer(rules, self._name, self._holder)
-        self._succession = renewer.succession
-        self._solo = Solo(api, scheduler, clock, renewer, ready_timeout_s=ready_timeout_s, observer=self._observe)
+        self._own = OwnLease(api, scheduler, clock, renewer, ready_timeout_s=ready_timeout_s, on_news=self._hear)
         self._log = get_logger("identity").bind(lease=f"{namespace}/{self._name}", holder=self._holder)
-        self._superseded_by = ""  # as far as it was told
-        self._shared = False
-        self._published = False
-        self._told = anyio.Event()  # that it was superseded
-        self._delete_error: ApiError | None = None
 
     @property
     def name(self) -> str:
@@ -144,129 +133,77 @@ class ApiServerIdentity:
     @property
     def adopted(self) -> bool:
         """The Lease is a former process's, renewed under its holder: `delete_first` was not wished, or failed."""
-        return bool(self._succession.adopted)
+        return bool(self._own.adopted)
 
     @property
     def superseded(self) -> bool:
         """The Lease names a newer process of this server and host name."""
-        return bool(self._succession.superseded_by)
+        return bool(self._own.superseded_by)
 
     @property
     def shared(self) -> bool:
         """Another process was seen to renew the Lease under the same holder, see `Shared`."""
-        return self._succession.shared
+        return self._own.shared
 
     @property
     def renewals(self) -> int:
         """Confirmed writes so far."""
-        return self._solo.renewals
+        return self._own.renewals
 
     @property
     def last_error(self) -> ApiError | None:
         """What the last request met, if it failed; after the block, what kept the Lease from being deleted."""
-        return self._delete_error or self._solo.last_error
+        return self._own.last_error
 
     async def taken_over(self) -> str:
         """Wait until a newer process has taken the Lease over; the holder that it names then."""
-        while not self.superseded:
-            await self._told.wait()
-        return self._succession.superseded_by
+        return await self._own.taken_over()
 
     async def __aenter__(self) -> Self:
         if not self._enabled:
             return self
         if self._delete_first:
             await self._delete_former()
-        try:
-            await self._solo.start()
-        except BaseException:
-            await self._leave()  # a create may have been on its way
-            raise
+        await self._own.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._enabled:
-            await self._leave()
+            await self._own.end(keep=self._keep_on_exit)
 
-    async def _leave(self) -> None:
-        await self._solo.stop()
-        deleted = False
-        if not self._keep_on_exit:
-            with anyio.move_on_after(_DELETE_TIMEOUT_S, shield=True) as scope:
-                deleted = await self._withdraw()
-            if scope.cancelled_caught:
-                call = Call(verb="delete", resource=LEASES.label, namespace=self._namespace, name=self._name)
-                self._delete_error = Unavailable(call, f"not done within {_DELETE_TIMEOUT_S:g} s", outcome_unknown=True)
-        if self._published:
-            error = str(self._delete_error or "")
-            log = self._log.warning if error else self._log.info
-            log("identity.withdrawn", deleted=deleted, error=error or None)
-            self._tell(Withdrawn(name=self._name, server=self._server, deleted=deleted, error=error))
+    def _hear(self, news: News) -> None:
+        match news:
+            case News.PUBLISHED:
+                named = self._own.adopted or self._holder
+                self._log.info("identity.published", names=named)
+                self._tell(Published(name=self._name, server=self._server, holder=named, adopted=self.adopted))
+            case News.SUPERSEDED:
+                by = self._own.superseded_by
+                self._log.warning("identity.superseded", by=by)
+                self._tell(Superseded(name=self._name, server=self._server, by=by))
+            case News.SHARED:
+                self._log.warning("identity.shared", remedy="another process has this host name: end one, or rename it")
+                self._tell(Shared(name=self._name, server=self._server))
+            case News.WITHDRAWN:
+                self._tell_withdrawn(deleted=self._own.deleted, error=str(self._own.delete_error or ""))
 
-    # ------------------------------------------------------------------ what each answer showed
-
-    def _observe(self, beat: Beat, step: Next, error: ApiError | None) -> None:
-        del beat, error
-        if step.renewed and not self._published:
-            self._publish()
-        if self._succession.superseded_by != self._superseded_by:
-            self._supersede(self._succession.superseded_by)
-        if self._succession.shared and not self._shared:
-            self._shared = True
-            self._log.warning("identity.shared", remedy="another process has this host name: end one, or rename it")
-            self._tell(Shared(name=self._name, server=self._server))
-
-    def _publish(self) -> None:
-        self._published = True
-        named = self._succession.adopted or self._holder
-        self._log.info("identity.published", names=named)
-        self._tell(Published(name=self._name, server=self._server, holder=named, adopted=self.adopted))
-
-    def _supersede(self, by: str) -> None:
-        self._superseded_by = by
-        if not by:  # that one has withdrawn, and the Lease is this one's again
-            self._told = anyio.Event()
-            return
-        self._log.warning("identity.superseded", by=by)
-        self._tell(Superseded(name=self._name, server=self._server, by=by))
-        self._told.set()
+    def _tell_withdrawn(self, *, deleted: bool, error: str) -> None:
+        log = self._log.warning if error else self._log.info
+        log("identity.withdrawn", deleted=deleted, error=error or None)
+        self._tell(Withdrawn(name=self._name, server=self._server, deleted=deleted, error=error))
 
     def _tell(self, event: IdentityEvent) -> None:
         tell(self._observer, event, self._log)
-
-    # ------------------------------------------------------------------ deleting
 
     async def _delete_former(self) -> None:
         """Where that fails the former Lease is renewed instead, as kube-apiserver does."""
         try:
             with contextlib.suppress(NotFound):
-                await self._api.delete(LEASES, self._name, self._namespace, timeout_s=_DELETE_TIMEOUT_S)
+                await self._api.delete(LEASES, self._name, self._namespace, timeout_s=DELETE_TIMEOUT_S)
         except ApiError as error:
             self._log.warning("identity.former_not_deleted", error=str(error))
-
-    async def _withdraw(self) -> bool:
-        """Delete the Lease if it is still ours: just the version that was looked at; if that has moved, look again."""
-        try:
-            while True:
-                lease = await self._api.get(LEASES, self._name, self._namespace)
-                if not self._succession.owns(lease):
-                    return False
-                with contextlib.suppress(Conflict):
-                    await self._api.delete(
-                        LEASES,
-                        self._name,
-                        self._namespace,
-                        uid=lease.metadata.uid,
-                        resource_version=lease.resource_version,
-                    )
-                    return True
-        except NotFound:
-            return True
-        except ApiError as error:
-            self._delete_error = error
-            return False
 
 
 def _check_hostname(hostname: str) -> str:

@@ -221,7 +221,7 @@ def test_a_label_that_is_set_is_no_renewal():
 def test_an_identity_without_renew_time_has_expired_from_the_start():
     presence = Presence()
     presence.show(new_lease("apiserver-a", NAMESPACE, LeaseSpec()), 0.0, 10**9)
-    assert presence.identities["apiserver-a"].expired
+    assert presence.views["apiserver-a"].expired
     assert presence.next_to_age()[1] == float("inf")
 
 
@@ -229,5 +229,5 @@ def test_one_that_was_forgotten_cannot_age():
     presence = Presence()
     presence.age("apiserver-a", 100.0)
     presence.gone("apiserver-a")
-    assert presence.identities == {}
+    assert presence.views == {}
     assert presence.next_change() is None
