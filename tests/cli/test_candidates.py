@@ -8,7 +8,7 @@ import pytest
 
 from lease_aio.cli.candidates import rows_of, table
 from lease_aio.cli.exits import Exit
-from tests.cli.rig import Command, events, invoke
+from tests.cli.rig import Command, answering, events, invoke, kubeconfig, status
 from tests.coordinated.rig import LEASE, NOW_US, candidate, lease
 
 QUICK = ("--lease-duration", "2", "--renew-interval", "0.4", "--grace", "0.4")
@@ -42,6 +42,14 @@ def test_a_version_that_is_not_strict_semver_is_refused_before_anything_starts(v
     assert result.exit_code == Exit.USAGE
     assert f"binary_version='{version}' must be strict semver" in result.stderr
     assert "such as '1.31.0'" in result.stderr
+
+
+def test_a_server_without_candidates_is_told_with_the_flags_that_give_them(tmp_path):
+    with answering(404, status(404, "NotFound", "the server could not find the requested resource")) as url:
+        result = invoke("candidates", "list", "--kubeconfig", kubeconfig(tmp_path / "config", url))
+    assert result.exit_code == Exit.USAGE
+    assert "the API server has no LeaseCandidates" in result.stderr
+    assert "--runtime-config=coordination.k8s.io/v1beta1=true" in result.stderr
 
 
 @pytest.mark.slow
