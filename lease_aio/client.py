@@ -45,6 +45,7 @@ from lease_aio.identity import (
 )
 from lease_aio.model import Lease
 from lease_aio.naming import KUBE_APISERVER, candidate_identity, check_lease_name, check_namespace
+from lease_aio.recipes import Membership, MembershipObserver, MembersObservation
 from lease_aio.scheduler import Scheduler, SchedulerReport
 from lease_aio.server.store import Store
 from lease_aio.timing import Timing
@@ -510,6 +511,42 @@ class LeaseClient:
             max_skew_s=max_skew_s,
             observer=observer,
             random=self._random,
+        )
+
+    # ------------------------------------------------------------------ groups
+
+    def member_of(
+        self,
+        group: str,
+        member: str | None = None,
+        *,
+        namespace: str | None = None,
+        lease_duration_s: int = 15,
+        ready_timeout_s: float | None = 30.0,
+        observer: MembershipObserver | None = None,
+    ) -> Membership:
+        """Be a member of a group for the body: a Lease of one's own says that this process is alive.
+
+        See `Membership` for what each parameter means, and for two processes of one name.
+        """
+        return Membership(
+            self.api,
+            self._scheduler,
+            self._clock,
+            self.engine.tasks,
+            group=group,
+            member=member,
+            namespace=self._namespace(namespace),
+            lease_duration_s=lease_duration_s,
+            ready_timeout_s=ready_timeout_s,
+            observer=observer,
+            random=self._random,
+        )
+
+    def members(self, group: str, *, namespace: str | None = None) -> MembersObservation:
+        """Follow who of a group is alive: `async with` it, then `async for change in` it."""
+        return MembersObservation(
+            self.api, self._clock, group=group, namespace=self._namespace(namespace), random=self._random
         )
 
     # ------------------------------------------------------------------ plain Leases

@@ -92,15 +92,37 @@ def workload_lease_name(product: str, *scope: str) -> str:
     Raises:
         ConfigurationError: the product is no DNS label, is too long, or the scope is empty.
     """
-    room = _LABEL_MAX - 27
-    if not _matches(_LABEL, product, room):
-        raise ConfigurationError(
-            f"product {_shown(product)} must be a DNS label (a-z, 0-9 and -) of at most {room} characters: shorten it"
-        )
+    _check_prefix("product", product)
     if not scope:
         raise ConfigurationError("scope is empty; give what sets this installation apart, e.g. namespace and release")
     parts = b"".join(_counted("scope", part) for part in (product, *scope))
     return f"{product}-{_hash(parts)}"
+
+
+def member_lease_name(group: str, member: str) -> str:
+    """The name of the Lease by which that member of a group says that it is alive.
+
+    `<group>-<hash of group and member>`, at most 63 characters; no `workload_lease_name` is like it.
+
+    Args:
+        group: A DNS label of at most 36 characters.
+        member: What tells it from the others; any text.
+
+    Raises:
+        ConfigurationError: the group is no such label, or the member is empty.
+    """
+    check_group(group)
+    return f"{group}-{_hash(b''.join(_counted('member', part) for part in ('lease-aio/member', group, member)))}"
+
+
+def check_group(group: str) -> str:
+    """The group itself, if it can begin the names of its members' Leases.
+
+    Raises:
+        ConfigurationError: it is not a DNS-1123 label of at most 36 characters.
+    """
+    _check_prefix("group", group)
+    return group
 
 
 def check_lease_name(name: str) -> str:
@@ -147,6 +169,14 @@ def check_label_value(what: str, value: str) -> str:
             f"letters, digits, '-', '_' and '.', a letter or digit first and last"
         )
     return value
+
+
+def _check_prefix(what: str, text: str) -> None:
+    room = _LABEL_MAX - 27
+    if not _matches(_LABEL, text, room):
+        raise ConfigurationError(
+            f"{what} {_shown(text)} must be a DNS label (a-z, 0-9 and -) of at most {room} characters: shorten it"
+        )
 
 
 def _matches(pattern: re.Pattern[str], value: object, longest: int) -> bool:

@@ -84,6 +84,21 @@ async def _collect(leases: LeaseClient) -> None:
         await asyncio.sleep(0)
 
 
+async def _member(leases: LeaseClient) -> None:
+    async with leases.member_of("workers", "w-0"):
+        await asyncio.sleep(0)
+
+
+async def _members(leases: LeaseClient) -> None:
+    async with leases.member_of("workers"), leases.members("workers") as changes:
+        await anext(changes)
+
+
+async def _take_over(leases: LeaseClient) -> None:
+    async with leases.member_of("workers", "w-0", lease_duration_s=1) as old, leases.member_of("workers", "w-0"):
+        await old.taken_over()
+
+
 async def _client_alone(leases: LeaseClient) -> None:
     leases.report()
     await asyncio.sleep(0)
@@ -92,6 +107,7 @@ async def _client_alone(leases: LeaseClient) -> None:
 SCENARIOS = (
     *(_client_alone, _lead, _terms, _coordinated, _lock, _transfer, _observe, _watch),
     *(_heartbeat, _fleet, _identity, _identities, _collect),
+    *(_member, _members, _take_over),
 )
 
 

@@ -152,3 +152,21 @@ def test_two_installations_of_one_product_have_two_leases():
 
 def test_scopes_are_not_just_glued_together():
     assert naming.workload_lease_name("web", "ab", "c") != naming.workload_lease_name("web", "a", "bc")
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_every_members_lease_has_a_name_of_its_own_that_any_server_takes(one, other):
+    first, second = naming.member_lease_name("workers", one), naming.member_lease_name("workers", other)
+    assert (first == second) is (one == other)
+    assert naming.check_namespace(first) == naming.member_lease_name("workers", one)
+    assert naming.member_lease_name("others", one) != first
+
+
+def test_a_member_of_the_longest_group_still_has_a_name():
+    assert len(naming.member_lease_name("g" * 36, "w-0")) == 63
+    with pytest.raises(ConfigurationError, match="group 'g+' must be a DNS label .* at most 36"):
+        naming.check_group("g" * 37)
+
+
+def test_no_workloads_lease_is_named_like_a_members():
+    assert naming.workload_lease_name("workers", "w-0") != naming.member_lease_name("workers", "w-0")

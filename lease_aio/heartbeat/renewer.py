@@ -29,7 +29,6 @@ ATTEMPTS = 5
 """Updates in a row, without a pause, before the Lease is read again."""
 
 _FIRST_BACKOFF_S = 0.1  # doubled before it is first slept
-_LONGEST_BACKOFF_S = 7.0
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -221,7 +220,7 @@ class Renewer:
 
     def _back_off(self, now: float) -> Next:
         rules = self._template.rules
-        self._backoff_s = min(2 * self._backoff_s, _LONGEST_BACKOFF_S)
+        self._backoff_s = min(2 * self._backoff_s, rules.longest_backoff_s)
         return Next(due=now + jittered(self._backoff_s, rules.backoff_jitter, rules.random), failed=True)
 
     def _no_owner(self, error: ApiError, now: float) -> Next:

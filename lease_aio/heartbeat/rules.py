@@ -42,6 +42,7 @@ class RenewalRules:
         request_timeout_s: Bound of each request.
         backoff_jitter: The most that is added to the pauses of 0.2 to 7 s while the server cannot be reached. A kubelet
             has none, so that nodes which failed together come back together; 1.0 spreads them.
+        longest_backoff_s: Where those pauses end to grow.
         owner: Whether leases are owned by their Nodes.
         labels: Asserted at each write, beside labels of others.
         annotations: The same for annotations.
@@ -57,6 +58,7 @@ class RenewalRules:
     jitter: float = 0.04
     request_timeout_s: float = 10.0
     backoff_jitter: float = 0.0
+    longest_backoff_s: float = 7.0
     owner: Owner = Owner.NONE
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -64,8 +66,8 @@ class RenewalRules:
 
     def __post_init__(self) -> None:
         check_namespace(self.namespace)
-        _check_duration(self.lease_duration_s)
-        for name in ("renew_interval_s", "request_timeout_s"):
+        check_duration(self.lease_duration_s)
+        for name in ("renew_interval_s", "request_timeout_s", "longest_backoff_s"):
             _check(name, getattr(self, name), more_than=0.0)
         for name in ("jitter", "backoff_jitter"):
             _check(name, getattr(self, name))
@@ -96,7 +98,7 @@ def node_rules(
     Raises:
         ConfigurationError: see `RenewalRules`.
     """
-    _check_duration(lease_duration_s)
+    check_duration(lease_duration_s)
     return RenewalRules(
         namespace=namespace,
         lease_duration_s=lease_duration_s,
@@ -108,7 +110,12 @@ def node_rules(
     )
 
 
-def _check_duration(seconds: object) -> None:
+def check_duration(seconds: object) -> None:
+    """Refuse what a Lease cannot store as a duration.
+
+    Raises:
+        ConfigurationError: it is not whole seconds, or out of range.
+    """
     number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else math.nan
     if not 1 <= number <= _INT32_MAX or number != int(number):
         raise ConfigurationError(

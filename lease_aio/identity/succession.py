@@ -14,17 +14,21 @@ _UNANSWERED = 32  # a pass has ten writes and a read after five; one that shows 
 class Succession:
     """Tells one process's Lease from another's of the same name.
 
+    Args:
+        holder: This process.
+        claims: It writes itself into whatever Lease it finds at its start, so that none is adopted.
+
     Attributes:
         seen: The holder that the Lease named last; None before anything is known.
         adopted: The holder of a former process whose Lease this one found at its start, and renews; empty if none.
         shared: Another process has been seen to renew the Lease under the same holder.
     """
 
-    def __init__(self, holder: str) -> None:
+    def __init__(self, holder: str, *, claims: bool = False) -> None:
         self.seen: str | None = None
         self.adopted = ""
         self.shared = False
-        self._holder = holder
+        self._holder, self._claims = holder, claims
         self._stored: MicroTime | None = None  # our renewTime that was shown last
         self._sent: deque[MicroTime] = deque(maxlen=_UNANSWERED)  # those sent since, any of which may be stored
 
@@ -39,6 +43,8 @@ class Succession:
 
     def shown(self, lease: Lease) -> None:
         """The server has answered with this state."""
+        if self._claims and self.seen is None and lease.holder != self._holder:
+            return  # a former process's, which is about to be claimed
         if self.seen is None and lease.holder != self._holder:
             self.adopted = lease.holder
         elif lease.holder == self.seen and not self.superseded_by and not self.wrote(lease):
@@ -60,17 +66,27 @@ class Succession:
 
 
 class IdentityRenewer(Renewer):
-    """A renewer that keeps track of the succession."""
+    """A renewer that keeps track of the succession.
 
-    __slots__ = ("succession",)
+    Args:
+        rules: As for a `Renewer`.
+        name: The Lease's name.
+        holder: This process.
+        claims: Write the holder each time, also over a former one's. Whoever does that has to cease once superseded.
+    """
 
-    def __init__(self, rules: RenewalRules, name: str, holder: str) -> None:
+    __slots__ = ("_claims", "succession")
+
+    def __init__(self, rules: RenewalRules, name: str, holder: str, *, claims: bool = False) -> None:
         super().__init__(rules, name, holder)
-        self.succession = Succession(holder)
+        self.succession = Succession(holder, claims=claims)
+        self._claims = claims
 
     def request(self, wall_us: int) -> Request:
         """See `Renewer.request`."""
         request = super().request(wall_us)
+        if self._claims and isinstance(request, Replace) and request.lease.holder != self.holder:
+            request = Replace(request.lease.with_spec(holder_identity=self.holder))
         if isinstance(request, Create | Replace) and request.lease.spec.renew_time is not None:
             self.succession.sending(request.lease.spec.renew_time)
         return request

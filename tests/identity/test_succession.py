@@ -8,9 +8,9 @@ def lease(holder, renewed):
     return new_lease("a", "kube-system", LeaseSpec(holder_identity=holder, renew_time=MicroTime(renewed)))
 
 
-def after(*what):
+def after(*what, **options):
     """A succession of `me` to whom this happened: a number is a write of that renewTime, a pair what was shown."""
-    mine = Succession("me")
+    mine = Succession("me", **options)
     for one in what:
         if isinstance(one, int):
             mine.sending(MicroTime(one))
@@ -53,3 +53,19 @@ def test_only_what_names_it_and_was_renewed_by_nobody_else_is_its_own():
 def test_what_was_sent_before_a_confirmed_write_cannot_be_stored_any_more():
     mine = after(1, 2, ("me", 2))
     assert not mine.owns(lease("me", 1))
+
+
+@pytest.mark.parametrize(
+    ("what", "superseded_by", "shared"),
+    [
+        pytest.param([("old", 0)], "", False, id="a former one's was found"),
+        pytest.param([("old", 0), 1, ("me", 1)], "", False, id="and claimed"),
+        pytest.param([("old", 0), 1, ("me", 1), ("old", 2)], "old", False, id="and its process took it back"),
+        pytest.param([("old", 0), 1, ("new", 2)], "", False, id="a claim that never arrived, or was claimed at once"),
+        pytest.param([1, ("me", 1), ("new", 2)], "new", False, id="another has claimed it"),
+        pytest.param([("old", 0), 1, ("me", 1), ("me", 2)], "", True, id="another renews under our holder"),
+    ],
+)
+def test_one_that_claims_what_it_finds_adopts_nobodys(what, superseded_by, shared):
+    mine = after(*what, claims=True)
+    assert (mine.adopted, mine.superseded_by, mine.shared) == ("", superseded_by, shared)

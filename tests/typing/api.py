@@ -20,6 +20,7 @@ from lease_aio.heartbeat import (
     Verdict,
 )
 from lease_aio.identity import ApiServerIdentity, Collection, Identity, IdentityChange
+from lease_aio.recipes import Member, MemberChange, Membership
 
 
 async def elections(api_client: ApiClient) -> None:
@@ -71,6 +72,17 @@ async def identities() -> None:
         assert_type(await leases.collect_identities(), Collection)
         async with leases.collect_identities() as collector:
             assert_type(collector.last, Collection | None)
+
+
+async def groups() -> None:
+    async with lease_aio.connect("embedded") as leases, leases.member_of("workers", "w-0", lease_duration_s=30) as me:
+        assert_type(me, Membership)
+        assert_type(await me.taken_over(), str)
+        async with leases.members("workers") as changes:
+            assert_type(changes.alive, tuple[Member, ...])
+            assert_type(changes.members, Mapping[str, Member])
+            async for change in changes:
+                assert_type(change, MemberChange)
 
 
 async def plain() -> None:
