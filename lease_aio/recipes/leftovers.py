@@ -49,15 +49,11 @@ class Leftovers:
         ours = [lease for lease in leases if lease.name != self._own and is_ours(lease, self._group)]
         self._seen = {lease.name: self._sight(lease, now) for lease in ours}
         silent = [lease for lease in ours if now - self._seen[lease.name][1] >= self._bound_s(lease)]
-        in_time = now - self._looked_at <= 2 * self._confirm_s
+        in_time = now - self._looked_at < 2 * self._confirm_s  # no look has failed since, and no machine slept
         found = [lease for lease in silent if in_time and lease.name in self._suspects]
         self._suspects = frozenset(lease.name for lease in silent) - {lease.name for lease in found}
         self._looked_at, self._living = now, 1 + len(ours) - len(silent)
         return found
-
-    def missed(self) -> None:
-        """A look came to nothing: the server is away, so that nobody may be able to renew."""
-        self._suspects = frozenset()
 
     def pause_s(self, chance: float) -> float:
         """How long to wait until the next look.

@@ -83,7 +83,6 @@ class Sweeper:
             for lease in self._leftovers.look(listing.leases, self._clock.now()):
                 await self._delete(lease)
         except ApiError as error:
-            self._leftovers.missed()
             if not self._failing:
                 self._log.warning("membership.not_swept", error=str(error))
             self._failing = True

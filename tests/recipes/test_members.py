@@ -237,3 +237,34 @@ async def hold(membership, *, task_status):
     async with membership:
         task_status.started()
         await anyio.sleep_forever()
+
+
+async def test_a_second_look_that_fails_is_no_look():
+    """Every other one does: no two that follow one another ever see the leftover."""
+    async with staged() as stage:
+        lists = 0
+
+        async def every_other(moment, call):
+            nonlocal lists
+            lists += call.verb == "list" and moment is Moment.BEFORE
+            if call.verb == "list" and lists % 2:
+                await unreachable(moment, call)
+
+        leftover = await crash(stage, "w-1")
+        stage.faults = every_other
+        async with member_of(stage, "w-0"):
+            await anyio.sleep(3600)
+            assert lists > 40
+            assert await stage.lease(leftover.name, "default") is not None
+            stage.faults = None
+            await anyio.sleep(200)
+            assert await stage.lease(leftover.name, "default") is None
+
+
+async def test_a_member_that_has_left_looks_no_more():
+    async with staged() as stage:
+        async with member_of(stage, "w-0"):
+            await anyio.sleep(60)
+        stage.calls.clear()
+        await anyio.sleep(600)
+        assert stage.calls == []
