@@ -21,9 +21,14 @@ class Route:
 
 
 class Router:
-    """Knows the paths of a set of resources."""
+    """Knows the paths of a set of resources.
+
+    Args:
+        resources: those that are served, in the order in which discovery tells them.
+    """
 
     def __init__(self, resources: Sequence[ResourceType]) -> None:
+        self.resources = resources
         self._groups = {resource.group for resource in resources if resource.group}
         self._served = {resource.group_version for resource in resources}
         self._by_plural = {(resource.group_version, resource.plural): resource for resource in resources}
