@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from lease_aio.election.core import Election, Failure, Kind, Request, _Flight
+from lease_aio.election.core import Election
 from lease_aio.election.events import State
+from lease_aio.election.requests import Failure, Flight, Kind, Request
 from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease
 from lease_aio.timing import Timing
 
@@ -99,7 +100,7 @@ class World:
             tuple(self._flight_kind(doubt) for doubt in core._doubtful[-2:]),
         )
 
-    def _flight_kind(self, flight: _Flight | None) -> object:
+    def _flight_kind(self, flight: Flight | None) -> object:
         if flight is None:
             return None
         request, wrote = flight.request, self.lease is not None and flight.wrote(self.lease)

@@ -17,7 +17,7 @@ import anyio
 from lease_aio.api import LEASES
 from lease_aio.election.coordinated.info import CandidateInfo, check_candidate_name
 from lease_aio.election.coordinated.nominee import Nominee
-from lease_aio.election.core import Election, Failure, Kind, Request
+from lease_aio.election.core import Election
 from lease_aio.election.doubles import Doubles
 from lease_aio.election.engine import Engine
 from lease_aio.election.events import (
@@ -34,6 +34,7 @@ from lease_aio.election.events import (
 )
 from lease_aio.election.failures import failure_of
 from lease_aio.election.guard import Ward
+from lease_aio.election.requests import Failure, Kind, Request
 from lease_aio.election.watches import Subscription
 from lease_aio.errors import ApiError, ConfigurationError, LeaseAioError, NotFound
 from lease_aio.log import get_logger

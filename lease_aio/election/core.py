@@ -24,92 +24,16 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from lease_aio.election.appointment import PREFERRED, Coordination
+from lease_aio.election.appointment import Coordination
 from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping, TermRecord, Waiting
-from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease
+from lease_aio.election.requests import SUCCESSOR, Failure, Flight, Kind, Request, Seen, Writer, signature
+from lease_aio.model import Lease, MicroTime
 from lease_aio.timing import Timing
 
 RENEW_JITTER = 0.1  # a renewal comes up to a tenth of its interval early, never late
-SUCCESSOR = "lease-aio/successor"
-"""Annotation of a released Lease: for whom it is meant. Only a hint; whoever does not know it may win."""
-_HINTS = {SUCCESSOR, PREFERRED}
-_RELEASED_DURATION_S = 1  # what client-go writes on release: 0 is refused by the API
-_MOST_TRANSITIONS = 2**31 - 1  # an int32
 _DOUBTS_KEPT = 8  # writes of unknown outcome that are remembered; an older one that lands counts as a stranger's
-
-
-class Kind(enum.Enum):
-    """What a request is for."""
-
-    READ = "read"
-    ACQUIRE = "acquire"
-    RENEW = "renew"
-    RELEASE = "release"
-
-
-class Failure(enum.Enum):
-    """How a request failed, by what it means for the election."""
-
-    NOT_DONE = "not done"
-    """Known to have changed nothing and may succeed later: throttled, unavailable, 401."""
-    UNKNOWN = "unknown"
-    """A write that may or may not have been done."""
-    CONFLICT = "conflict"
-    """Somebody wrote first."""
-    GONE = "gone"
-    """404: there is no such Lease."""
-    PERMANENT = "permanent"
-    """403, 422, namespace missing: trying again changes nothing."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """One request to the API server.
-
-    Attributes:
-        kind: What it is for.
-        lease: What to write; None for a read.
-        appointed: It takes up what a coordinator has written.
-    """
-
-    kind: Kind
-    lease: Lease | None = None
-    appointed: bool = False
-
-    @property
-    def creates(self) -> bool:
-        """The Lease does not exist yet, as far as is known."""
-        return self.lease is not None and not self.lease.resource_version
-
-
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """A request on its way, or a write whose outcome is unknown."""
-
-    request: Request
-    sent: float
-    known: int  # the newest version known when it was sent
-    landed: Lease | None = None  # the watch showed it before the answer came
-    overtaken: bool = False  # something else was seen since: should it still land, then as a stranger's
-
-    def wrote(self, lease: Lease) -> bool:
-        mine = self.request.lease
-        return mine is not None and not self.overtaken and _signature(mine) == _signature(lease)
-
-    def may_follow(self, version: int) -> bool:
-        """It could still pass compare-and-swap now that `version` is the current one."""
-        mine = self.request.lease
-        return mine is not None and mine.resource_version == str(version)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The newest record known, and since when this candidate has known this version of it."""
-
-    lease: Lease
-    since: float
 
 
 class _Phase(enum.Enum):
@@ -118,19 +42,6 @@ class _Phase(enum.Enum):
     LEADING = enum.auto()
     STOPPING = enum.auto()
     RELEASING = enum.auto()
-
-
-def _signature(lease: Lease) -> tuple[object, ...]:
-    spec = lease.spec
-    return spec.holder_identity, spec.acquire_time, spec.renew_time, spec.lease_transitions
-
-
-def _without_hints(lease: Lease) -> Lease:
-    """They have served their turn."""
-    annotations = lease.metadata.annotations
-    if not annotations.keys() & _HINTS:
-        return lease
-    return lease.with_metadata(annotations={key: text for key, text in annotations.items() if key not in _HINTS})
 
 
 class Election:
@@ -164,7 +75,14 @@ class Election:
         fallback_after_s: float | None = None,
     ) -> None:
         self._name, self._namespace, self._identity = name, namespace, identity
-        self._timing, self._random, self._labels = timing, random, dict(labels or {})
+        self._timing, self._random = timing, random
+        self._writer = Writer(
+            name=name,
+            namespace=namespace,
+            identity=identity,
+            duration_s=timing.lease_duration_s,
+            labels=dict(labels or {}),
+        )
         self._coordination: Coordination | None = None
         if fallback_after_s is not None:
             self._coordination = Coordination(identity=identity, timing=timing, fallback_after_s=fallback_after_s)
@@ -173,11 +91,11 @@ class Election:
         self.valid_until = -math.inf
         self._phase = _Phase.IDLE
         self._reason = EndReason.RESIGNED
-        self._seen: _Seen | None = None
+        self._seen: Seen | None = None
         self._version = 0  # the newest one known, be it a record's or a deletion's
         self._ours: Lease | None = None  # the version last known to hold our own write
-        self._flight: _Flight | None = None
-        self._doubtful: list[_Flight] = []  # writes of unknown outcome since the last confirmed one
+        self._flight: Flight | None = None
+        self._doubtful: list[Flight] = []  # writes of unknown outcome since the last confirmed one
         self._setbacks = 0  # failed writes since the last one that landed
         self._must_read = True
         self._in_step = False  # the Lease was read in this candidacy: what the watch shows next follows on that
@@ -287,7 +205,7 @@ class Election:
         if now < self.due:
             return None
         request = self._next_request(now, wall_us)
-        self._flight = _Flight(request, now, self._version)
+        self._flight = Flight(request, now, self._version)
         return request
 
     def _next_request(self, now: float, wall_us: int) -> Request:
@@ -296,13 +214,13 @@ class Election:
         if self._phase is _Phase.CONTENDING:
             if now < self._free_at():
                 return Request(kind=Kind.READ)
-            return Request(
-                kind=Kind.ACQUIRE, lease=self._acquiring(self._stamp(wall_us)), appointed=self._is_appointed()
-            )
+            lease = self._writer.acquiring(self._record, self._stamp(wall_us))
+            return Request(kind=Kind.ACQUIRE, lease=lease, appointed=self._is_appointed())
         assert self._ours is not None
         if self._phase is _Phase.RELEASING:
-            return Request(kind=Kind.RELEASE, lease=self._releasing(self._ours, self._stamp(wall_us)))
-        return Request(kind=Kind.RENEW, lease=self._renewing(self._ours, self._stamp(wall_us)))
+            lease = self._writer.releasing(self._ours, self._stamp(wall_us), self._successor)
+            return Request(kind=Kind.RELEASE, lease=lease)
+        return Request(kind=Kind.RENEW, lease=self._writer.renewing(self._ours, self._stamp(wall_us)))
 
     def _is_appointed(self) -> bool:
         if self._coordination is None or self._seen is None or self._ours is not None:
@@ -313,40 +231,6 @@ class Election:
         """A renew time never written before: it is what tells our writes apart (rule 4)."""
         self._written_us = max(wall_us, self._written_us + 1)
         return MicroTime(self._written_us)
-
-    def _acquiring(self, at: MicroTime) -> Lease:
-        duration = self._timing.lease_duration_s
-        if self._seen is None:
-            first = LeaseSpec(
-                holder_identity=self._identity,
-                lease_duration_seconds=duration,
-                acquire_time=at,
-                renew_time=at,
-                lease_transitions=0,
-            )
-            return new_lease(self._name, self._namespace, first, labels=self._labels)
-        old = self._seen.lease
-        return _without_hints(self._labelled(old)).with_spec(
-            holder_identity=self._identity,
-            lease_duration_seconds=duration,
-            acquire_time=at,
-            renew_time=at,
-            lease_transitions=min((old.spec.lease_transitions or 0) + 1, _MOST_TRANSITIONS),
-            preferred_holder=None,
-        )
-
-    def _renewing(self, ours: Lease, at: MicroTime) -> Lease:
-        return self._labelled(ours).with_spec(lease_duration_seconds=self._timing.lease_duration_s, renew_time=at)
-
-    def _releasing(self, ours: Lease, at: MicroTime) -> Lease:
-        if self._successor:
-            ours = ours.with_metadata(annotations={**ours.metadata.annotations, SUCCESSOR: self._successor})
-        return ours.with_spec(holder_identity="", lease_duration_seconds=_RELEASED_DURATION_S, renew_time=at)
-
-    def _labelled(self, lease: Lease) -> Lease:
-        if self._labels.items() <= lease.metadata.labels.items():
-            return lease
-        return lease.with_metadata(labels={**lease.metadata.labels, **self._labels})
 
     # ------------------------------------------------------------------ answers
 
@@ -376,7 +260,7 @@ class Election:
         self._remember(flight, failure, now)
         return self._read_back(flight, None, now) if failure is Failure.GONE else self._settle()
 
-    def _remember(self, flight: _Flight, failure: Failure, now: float) -> None:
+    def _remember(self, flight: Flight, failure: Failure, now: float) -> None:
         wrote = flight.request.kind is not Kind.READ
         if wrote and failure in (Failure.CONFLICT, Failure.UNKNOWN):
             self._must_read = True  # rule 3
@@ -387,7 +271,7 @@ class Election:
         at_once = (failure is not Failure.NOT_DONE and self._setbacks == 1) if wrote else failure is Failure.GONE
         self._retry_at = now if at_once else now + self._timing.retry_interval_s * (1 + self._random()) / 2
 
-    def _take_flight(self, request: Request) -> _Flight | None:
+    def _take_flight(self, request: Request) -> Flight | None:
         """The flight of that request; None where the candidacy that sent it has ended."""
         flight = self._flight
         if flight is None or flight.request is not request:
@@ -395,7 +279,7 @@ class Election:
         self._flight = None
         return flight
 
-    def _landed(self, flight: _Flight, lease: Lease, now: float) -> tuple[Event, ...]:
+    def _landed(self, flight: Flight, lease: Lease, now: float) -> tuple[Event, ...]:
         """A write of ours is known to be done; rule 1 counts from when it was sent."""
         self._doubtful.clear()  # what was sent before it can no longer pass compare-and-swap
         self._setbacks = 0
@@ -406,11 +290,11 @@ class Election:
             return self._won(flight, lease, now)
         return self._settle()  # the watch may have shown already that it was lost again
 
-    def _confirm(self, flight: _Flight) -> None:
+    def _confirm(self, flight: Flight) -> None:
         self._renew_at = flight.sent + self._timing.renew_interval_s * (1 - RENEW_JITTER * self._random())
         self.valid_until = max(self.valid_until, flight.sent + self._timing.term_length_s)
 
-    def _won(self, flight: _Flight, lease: Lease, now: float) -> tuple[Event, ...]:
+    def _won(self, flight: Flight, lease: Lease, now: float) -> tuple[Event, ...]:
         if self._ours is None or now >= self.valid_until:  # lost again already, or the answer outlasted the term
             return self._settle()
         self._phase = _Phase.LEADING
@@ -428,7 +312,7 @@ class Election:
             self._coordination = replace(self._coordination, idle=not flight.request.appointed)
         return (Started(term=self.term),)
 
-    def _read_back(self, flight: _Flight, lease: Lease | None, now: float) -> tuple[Event, ...]:
+    def _read_back(self, flight: Flight, lease: Lease | None, now: float) -> tuple[Event, ...]:
         self._read_at = now
         if lease is None and self._shown_since(flight):  # which of the two is newer?
             self._must_read = True
@@ -439,11 +323,11 @@ class Election:
         if int(lease.resource_version) < flight.known:  # the cluster was restored from a backup: what we knew is void
             self._version, self._seen, self._ours = 0, None, None
         elif self._seen is None and int(lease.resource_version) <= self._version:  # deleted since it was read
-            self._seen = _Seen(lease, now)
+            self._seen = Seen(lease, now)
             return self._absent(now)
         return self._learn(lease, now, gap=True)
 
-    def _shown_since(self, flight: _Flight) -> bool:
+    def _shown_since(self, flight: Flight) -> bool:
         """The watch has shown a record since that read was sent."""
         if flight.request.kind is not Kind.READ or self._seen is None:
             return False
@@ -494,7 +378,7 @@ class Election:
         self._version = int(resource_version)
         return self._absent()
 
-    def _note(self, lease: Lease, now: float, mine: _Flight | None, *, gap: bool = False) -> None:
+    def _note(self, lease: Lease, now: float, mine: Flight | None, *, gap: bool = False) -> None:
         """Remember a record, if it is newer; the time since when it is known starts here (rule 2).
 
         Args:
@@ -508,12 +392,12 @@ class Election:
             return
         if self._flight is not None and not self._flight.wrote(lease):
             self._flight.overtaken = True
-        unchanged = self._ours is not None and _signature(self._ours) == _signature(lease)
+        unchanged = self._ours is not None and signature(self._ours) == signature(lease)
         self._ours = lease if mine is not None or unchanged else None  # rule 4
         if self._coordination is not None:
             ours = self._ours is not None
             self._coordination = self._coordination.noted(lease, now, ours=ours, before=self._record, gap=gap)
-        self._version, self._seen = version, _Seen(lease, now)
+        self._version, self._seen = version, Seen(lease, now)
         self._doubtful = [f for f in self._doubtful if f.may_follow(version)]
         if self._ours is None and lease.holder:
             self._setbacks = 0  # beaten fairly

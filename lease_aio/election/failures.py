@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lease_aio.election.core import Failure
+from lease_aio.election.requests import Failure
 from lease_aio.errors import ApiError, Conflict, Invalid, NotFound, Refused
 
 

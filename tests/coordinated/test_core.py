@@ -3,8 +3,8 @@
 import pytest
 
 from lease_aio.election.appointment import PREFERRED
-from lease_aio.election.core import Failure, Kind
 from lease_aio.election.events import EndReason, Started, State
+from lease_aio.election.requests import Failure, Kind
 from lease_aio.model import LeaseSpec, MicroTime, new_lease
 from tests.election.core_rig import TAKEOVER_S, Candidate, stopping_reason
 

@@ -8,7 +8,7 @@ import pytest
 from lease_aio.election.coordinated import CandidateInfo
 from lease_aio.election.coordinated.info import check_candidate_name
 from lease_aio.election.coordinated.nomination import POLL_S, RENEW_S, UNSERVED_S, Nomination, Verb
-from lease_aio.election.core import Failure
+from lease_aio.election.requests import Failure
 from lease_aio.errors import ConfigurationError
 from lease_aio.model import MicroTime
 from tests.coordinated.rig import NOW_US

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lease_aio.election.core import Election, Failure, Kind, Request
+from lease_aio.election.core import Election
 from lease_aio.election.events import Ended, EndReason, Event, Started, Stopping, Waiting
+from lease_aio.election.requests import Failure, Kind, Request
 from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease
 from lease_aio.timing import Timing
 

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from lease_aio.election.core import Failure, Kind
 from lease_aio.election.events import Started, State, Waiting
+from lease_aio.election.requests import Failure, Kind
 from lease_aio.model import Lease, LeaseSpec, MicroTime, from_dict, new_lease, to_dict
 from tests.election.core_rig import (
     TAKEOVER_S,

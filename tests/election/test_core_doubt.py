@@ -2,8 +2,8 @@
 
 import pytest
 
-from lease_aio.election.core import Failure, Kind
 from lease_aio.election.events import EndReason, State, Waiting
+from lease_aio.election.requests import Failure, Kind
 from tests.election.core_rig import (
     TAKEOVER_S,
     VALID_S,

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from lease_aio.election.core import SUCCESSOR
+from lease_aio.election.requests import SUCCESSOR
 from lease_aio.errors import ConfigurationError
 from tests.election.rig import TIMING, Rig
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from lease_aio.election.coordinated.info import CandidateInfo
-from lease_aio.election.core import Failure
+from lease_aio.election.requests import Failure
 from lease_aio.model import LeaseCandidate, MicroTime
 
 RENEW_S = 300.0

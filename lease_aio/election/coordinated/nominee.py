@@ -10,9 +10,9 @@ import anyio
 from lease_aio.api import LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2, Backoff
 from lease_aio.election.coordinated.info import CandidateInfo
 from lease_aio.election.coordinated.nomination import Ask, Nomination, Verb
-from lease_aio.election.core import Failure
 from lease_aio.election.engine import Engine
 from lease_aio.election.failures import failure_of
+from lease_aio.election.requests import Failure
 from lease_aio.election.watches import Subscription
 from lease_aio.errors import ApiError, NotFound
 from lease_aio.log import get_logger

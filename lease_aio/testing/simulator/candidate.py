@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lease_aio.election.core import Election, Failure, Kind, Request
+from lease_aio.election.core import Election
 from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping
 from lease_aio.election.failures import failure_of
+from lease_aio.election.requests import Failure, Kind, Request
 from lease_aio.errors import ApiError
 from lease_aio.model import Lease
 from lease_aio.testing.simulator.host import Call, Host, Recruit

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from lease_aio.election.core import Kind
+from lease_aio.election.requests import Kind
 from lease_aio.errors import ApiError
 from lease_aio.model import Lease, LeaseSpec, MicroTime, new_lease
 from lease_aio.testing.simulator.host import Call, Host, Recruit

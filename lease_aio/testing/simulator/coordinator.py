@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from lease_aio.election.coordinated.rules import CoordinatorTiming
 from lease_aio.election.coordinated.step import View, look
-from lease_aio.election.core import Kind
 from lease_aio.election.events import State
+from lease_aio.election.requests import Kind
 from lease_aio.errors import ApiError
 from lease_aio.model import Lease, LeaseCandidate, LeaseCandidateSpec, MicroTime, ObjectMeta, Time
 from lease_aio.testing.simulator.candidate import Candidate

@@ -23,8 +23,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, cast
 
-from lease_aio.election.core import Election, Failure, Kind, Request
+from lease_aio.election.core import Election
 from lease_aio.election.events import Ended, Event, Started, State, Stopping
+from lease_aio.election.requests import Failure, Kind, Request
 from lease_aio.errors import ApiError
 from lease_aio.model import Lease, MicroTime
 from lease_aio.testing.simulator.server import Swap
@@ -341,7 +342,7 @@ _NAMES: dict[Any, tuple[str, ...]] = {}
 
 
 _PLAIN = frozenset({float, int, str, bool, type(None)})
-_CONSTANT = frozenset({"_name", "_namespace", "_identity", "_timing", "_random", "_labels"})
+_CONSTANT = frozenset({"_name", "_namespace", "_identity", "_timing", "_random", "_writer"})
 
 
 _HELD = (("done and answered", 0), ("done and answered", 0), ("done and answered", 1), ("watch", 0))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lease_aio.election.core import Kind
+from lease_aio.election.requests import Kind
 from lease_aio.errors import ApiError
 from lease_aio.model import Lease
 from lease_aio.testing.simulator.clock import MachineClock

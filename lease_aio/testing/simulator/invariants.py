@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from lease_aio.election.core import Kind
+from lease_aio.election.requests import Kind
 from lease_aio.model import Lease
 from lease_aio.testing.simulator.host import Call, Host
 

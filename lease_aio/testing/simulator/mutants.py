@@ -13,8 +13,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lease_aio.election.core import Election, Failure, Kind, Request, _Flight, _Phase, _Seen
+from lease_aio.election.core import Election, _Phase
 from lease_aio.election.events import EndReason, Event, Started
+from lease_aio.election.requests import Failure, Flight, Kind, Request, Seen
 from lease_aio.model import Lease, MicroTime
 from lease_aio.testing.simulator.invariants import Violation
 from lease_aio.testing.simulator.plan import Plan
@@ -30,7 +31,7 @@ class ValidFromTheAnswer(Election):
         self._at = now
         return super().answered(request, lease, now)
 
-    def _confirm(self, flight: _Flight) -> None:
+    def _confirm(self, flight: Flight) -> None:
         super()._confirm(dataclasses.replace(flight, sent=getattr(self, "_at", flight.sent)))
 
 
@@ -78,7 +79,7 @@ class ReleasesBeforeTheWorkHasStopped(Election):
 class ReleasesWhateverItReads(Election):
     """client-go since 1.34: release re-reads the version and overwrites what stands there."""
 
-    def _note(self, lease: Lease, now: float, mine: _Flight | None, *, gap: bool = False) -> None:
+    def _note(self, lease: Lease, now: float, mine: Flight | None, *, gap: bool = False) -> None:
         super()._note(lease, now, mine, gap=gap)
         if self._phase is _Phase.RELEASING:
             self._ours = lease
@@ -97,7 +98,7 @@ class WritesWithoutComparing(Election):
 class AdoptsItsIdentity(Election):
     """client-go: a record with one's own identity is one's own."""
 
-    def _note(self, lease: Lease, now: float, mine: _Flight | None, *, gap: bool = False) -> None:
+    def _note(self, lease: Lease, now: float, mine: Flight | None, *, gap: bool = False) -> None:
         super()._note(lease, now, mine, gap=gap)
         if self._seen is not None and self._seen.lease.holder == self._identity:
             self._ours = self._seen.lease
@@ -106,11 +107,11 @@ class AdoptsItsIdentity(Election):
 class CountsFromTheFirstSightOfTheHolder(Election):
     """The wait begins when a holder is first seen, and no renewal starts it anew."""
 
-    def _note(self, lease: Lease, now: float, mine: _Flight | None, *, gap: bool = False) -> None:
+    def _note(self, lease: Lease, now: float, mine: Flight | None, *, gap: bool = False) -> None:
         before = self._seen
         super()._note(lease, now, mine, gap=gap)
         if before is not None and before.lease.holder == lease.holder:
-            self._seen = _Seen(lease, before.since)
+            self._seen = Seen(lease, before.since)
 
 
 class JudgesByRenewTime(Election):
@@ -164,7 +165,7 @@ class DeletionIsDatedBackToTheLastSight(Election):
 class NeverReadsBack(Election):
     """After a conflict or an unknown outcome, the write is tried again as it was."""
 
-    def _remember(self, flight: _Flight, failure: Failure, now: float) -> None:
+    def _remember(self, flight: Flight, failure: Failure, now: float) -> None:
         super()._remember(flight, failure, now)
         self._must_read = False
 
@@ -172,7 +173,7 @@ class NeverReadsBack(Election):
 class TriesAgainAtOnce(Election):
     """No pause after a failure."""
 
-    def _remember(self, flight: _Flight, failure: Failure, now: float) -> None:
+    def _remember(self, flight: Flight, failure: Failure, now: float) -> None:
         super()._remember(flight, failure, now)
         self._retry_at = now
 
@@ -180,7 +181,7 @@ class TriesAgainAtOnce(Election):
 class CountsTermsByTransitions(Election):
     """The token is leaseTransitions, which a deletion resets."""
 
-    def _won(self, flight: _Flight, lease: Lease, now: float) -> tuple[Event, ...]:
+    def _won(self, flight: Flight, lease: Lease, now: float) -> tuple[Event, ...]:
         events = super()._won(flight, lease, now)
         return tuple(
             Started(term=dataclasses.replace(e.term, token=e.term.transitions + 1)) if isinstance(e, Started) else e
@@ -199,7 +200,7 @@ class WritesWhatTheWallClockSays(Election):
 class StopsRenewingWithItsWork(Election):
     """Not unsafe, but dead: a renewal is the last one."""
 
-    def _confirm(self, flight: _Flight) -> None:
+    def _confirm(self, flight: Flight) -> None:
         super()._confirm(flight)
         self._renew_at = math.inf
 
@@ -207,7 +208,7 @@ class StopsRenewingWithItsWork(Election):
 class NoReadAfterAnUnknownWrite(Election):
     """After an *unknown* outcome the write is tried again; it meets a conflict, which is read back: as safe."""
 
-    def _remember(self, flight: _Flight, failure: Failure, now: float) -> None:
+    def _remember(self, flight: Flight, failure: Failure, now: float) -> None:
         must_read = self._must_read
         super()._remember(flight, failure, now)
         if failure is Failure.UNKNOWN:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from lease_aio.election.core import Request
 from lease_aio.election.events import Ended, Started, Stopping, Waiting
+from lease_aio.election.requests import Request
 
 
 class Timeline:
