@@ -1,0 +1,78 @@
+"""Group membership on a real kube-apiserver."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import anyio
+import anyio.to_thread
+import pytest
+
+import lease_aio
+from lease_aio.recipes import MemberChange, MembersObservation
+from lease_aio.testing.envtest import ControlPlane
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+DURATION_S = 2
+
+
+@contextlib.contextmanager
+def process(kubeconfig: str, member: str) -> Iterator[subprocess.Popen[str]]:
+    """A member in a process of its own, through the command line."""
+    command = [sys.executable, "-m", "lease_aio.cli", "members", "join", "workers", "--member", member, "--json"]
+    duration = ["--lease-duration", str(DURATION_S), "--kubeconfig", kubeconfig]
+    with subprocess.Popen([*command, *duration], stdout=subprocess.PIPE, text=True, env=os.environ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+async def told(changes: MembersObservation, *, within_s: float = 30) -> tuple[str, str]:
+    with anyio.fail_after(within_s):
+        change: MemberChange = await anext(changes)
+    return change.type.value, change.member.member
+
+
+async def test_members_of_a_real_server_come_and_go(
+    control_plane: ControlPlane, kubectl_output: Callable[..., str]
+) -> None:
+    """One ends in order, one is killed, and one takes the killed one's place."""
+    kubeconfig = str(control_plane.kubeconfig)
+    async with lease_aio.connect(kubeconfig=kubeconfig) as leases, leases.members("workers") as changes:
+        with process(kubeconfig, "a") as a, process(kubeconfig, "b") as b:
+            assert {await told(changes), await told(changes)} == {("joined", "a"), ("joined", "b")}
+            arguments = ["get", "lease", "-l", "lease-aio/member-of=workers", "-o", "name"]
+            printed = await anyio.to_thread.run_sync(lambda: kubectl_output(kubeconfig, *arguments))
+            assert sorted(printed.split()) == [f"lease.coordination.k8s.io/{name}" for name in sorted(changes.members)]
+            a.send_signal(signal.SIGTERM)
+            assert await told(changes) == ("left", "a")
+            b.kill()
+            assert await told(changes) == ("lost", "b")
+        async with leases.member_of("workers", "b", lease_duration_s=DURATION_S) as successor:
+            assert await told(changes) == ("replaced", "b")
+            assert [one.holder for one in changes.alive] == [successor.holder]
+        assert await told(changes) == ("left", "b")
+        assert (await leases.list(label_selector="lease-aio/member-of=workers")).items == ()
+
+
+async def test_two_processes_of_one_name_end_as_one(control_plane: ControlPlane) -> None:
+    kubeconfig = str(control_plane.kubeconfig)
+    async with lease_aio.connect(kubeconfig=kubeconfig) as leases:
+        async with (
+            leases.member_of("pair", "a", lease_duration_s=DURATION_S) as old,
+            leases.member_of("pair", "a", lease_duration_s=DURATION_S) as new,
+        ):
+            with anyio.fail_after(5):
+                assert await old.taken_over() == new.holder
+            renewals = old.renewals
+            await anyio.sleep(2 * DURATION_S)
+            assert (old.renewals, new.superseded) == (renewals, False)
+            assert (await leases.get(new.name)).holder == new.holder
+        assert (await leases.list(label_selector="lease-aio/member-of=pair")).items == ()
