@@ -12,7 +12,7 @@ import math
 
 from lease_aio.scheduler.renewal import Priority, Renewal
 
-FACTOR = 2.5
+FACTOR = 2.3
 """Catching up, in multiples of the steady rate: fast enough for a read and a write of each within a period, and from a
 full bucket still less than three times that rate in any second (tests/heartbeat/test_outages.py)."""
 
