@@ -15,7 +15,7 @@ import anyio.to_thread
 import pytest
 
 import lease_aio
-from lease_aio.heartbeat import Finding, Monitor, NodeVerdict
+from lease_aio.heartbeat import Finding, Monitor, MonitorSettings, NodeVerdict
 from lease_aio.heartbeat.monitor.verdicts import Reason
 from lease_aio.testing.envtest import ControlPlane
 from tests.cluster.witness import NOT_READY, UNREACHABLE, NodeState, Witness, witnessed
@@ -97,7 +97,7 @@ async def test_the_controller_and_our_monitor_see_the_silent_nodes_fall_and_rise
         witnessed(judged, nodes=True) as witness,
         lease_aio.connect(kubeconfig=str(judged.kubeconfig)) as leases,
         leases.fleet(NODES, register=True) as fleet,
-        leases.monitor() as monitor,
+        leases.monitor(MonitorSettings(heed_written=False)) as monitor,  # it must find out for itself
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(hear, monitor, heard)
