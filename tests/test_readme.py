@@ -99,7 +99,7 @@ def test_each_command_line_is_understood(command: str) -> None:
     words = shlex.split(command.split("--", maxsplit=1)[0] if " -- " in command else command)[1:]
     options = [word for word in shlex.split(command) if word.startswith("--") and word != "--"]
     verbs = [word for word in words if not word.startswith("-")]
-    subcommand = verbs[:2] if verbs[0] in {"identity", "candidates"} else verbs[:1]
+    subcommand = verbs[:2] if verbs[0] in {"identity", "candidates", "members"} else verbs[:1]
     done = subprocess.run(
         [sys.executable, "-m", "lease_aio.cli", *subcommand, "--help"],
         capture_output=True, text=True, timeout=60, check=True, env={"COLUMNS": "200", "TERM": "dumb", "PATH": ""},
