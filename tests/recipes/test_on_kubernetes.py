@@ -62,6 +62,23 @@ async def test_members_of_a_real_server_come_and_go(
         assert (await leases.list(label_selector="lease-aio/member-of=workers")).items == ()
 
 
+async def test_what_a_killed_member_left_is_cleared_away_by_another(control_plane: ControlPlane) -> None:
+    kubeconfig = str(control_plane.kubeconfig)
+    async with (
+        lease_aio.connect(kubeconfig=kubeconfig) as leases,
+        leases.members("workers") as changes,
+        leases.member_of("workers", "lives", lease_duration_s=DURATION_S) as me,
+    ):
+        assert await told(changes) == ("joined", "lives")
+        with process(kubeconfig, "dies") as killed:
+            assert await told(changes) == ("joined", "dies")
+            killed.kill()
+        assert await told(changes) == ("lost", "dies")
+        assert await told(changes, within_s=80) == ("left", "dies")
+        there = (await leases.list(label_selector="lease-aio/member-of=workers")).items
+        assert [lease.name for lease in there] == [me.name]
+
+
 async def test_two_processes_of_one_name_end_as_one(control_plane: ControlPlane) -> None:
     kubeconfig = str(control_plane.kubeconfig)
     async with lease_aio.connect(kubeconfig=kubeconfig) as leases:
