@@ -1,6 +1,6 @@
 """The fast way to an API server: requests on kept connections of our own, without a session in between.
 
-A renewal costs about half of what it costs through aiohttp's session. What that session does for rare cases (proxies,
+A renewal costs clearly less than through aiohttp's session. What that session does for rare cases (proxies,
 credentials in the URL, a bound on connections) and all watches still go through it.
 """
 

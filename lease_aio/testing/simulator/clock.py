@@ -79,10 +79,6 @@ class MachineClock:
         """What would be written into a Lease now."""
         return WALL_START_US + int((self.offset_s + self.rate * self._time.now + self.wall_offset_s) * 1e6)
 
-    def true_s(self, local_s: float) -> float:
-        """How long so many seconds of this clock take."""
-        return local_s / self.rate
-
     def true_time(self, local: float) -> float:
         """When this clock shows that."""
         return (local - self.offset_s) / self.rate
