@@ -8,7 +8,7 @@ from typing import Literal
 from lease_aio.client.base import ClientBase
 from lease_aio.errors import ApiError
 from lease_aio.heartbeat import Fleet, Heartbeat, Monitor, MonitorSettings, NodeGroup, NodeProfile, Owner, StatusRules
-from lease_aio.heartbeat.lifecycle import NodeLifecycle
+from lease_aio.heartbeat.monitor.lifecycle import NodeLifecycle
 from lease_aio.heartbeat.scenario import Played, PlayEvent, Scenario, play
 
 

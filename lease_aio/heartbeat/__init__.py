@@ -1,6 +1,7 @@
 """Node heartbeats through Leases: a kubelet's rules, one node's heartbeat, fleets of simulated nodes, and a monitor."""
 
-from lease_aio.heartbeat.fleet import Fleet
+from lease_aio.heartbeat.fleet.fleet import Fleet
+from lease_aio.heartbeat.fleet.selection import Selection, SimNode
 from lease_aio.heartbeat.monitor import (
     Availability,
     DisruptionVerdict,
@@ -20,13 +21,12 @@ from lease_aio.heartbeat.monitor import (
     ZoneVerdict,
     ZoneView,
 )
-from lease_aio.heartbeat.profile import NodeGroup, NodeProfile
-from lease_aio.heartbeat.rules import Owner, RenewalRules
-from lease_aio.heartbeat.selection import Selection, SimNode
+from lease_aio.heartbeat.node.profile import NodeGroup, NodeProfile
+from lease_aio.heartbeat.record.tally import FleetReport
+from lease_aio.heartbeat.renewal.rules import Owner, RenewalRules
 from lease_aio.heartbeat.single import Heartbeat
 from lease_aio.heartbeat.states import NodeState
-from lease_aio.heartbeat.status import StatusRules
-from lease_aio.heartbeat.tally import FleetReport
+from lease_aio.heartbeat.status.keeper import StatusRules
 
 __all__ = [
     "Availability",

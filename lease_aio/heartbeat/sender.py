@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from lease_aio.api.protocol import Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, Call, Unavailable
+from lease_aio.heartbeat.record.tally import Tally
 from lease_aio.heartbeat.states import Trouble
-from lease_aio.heartbeat.tally import Tally
 from lease_aio.scheduler import Renewal, Verdict
 from lease_aio.scheduler.renewal import State
 
 if TYPE_CHECKING:
-    from lease_aio.heartbeat.beat import Beat
-    from lease_aio.heartbeat.renewer import Next
+    from lease_aio.heartbeat.renewal.beat import Beat
+    from lease_aio.heartbeat.renewal.renewer import Next
 
 Observer = Callable[["Beat", "Next", ApiError | None], None]
 """Told of each answer: whose, what follows from it, and the error if it was one. It must not raise."""

@@ -12,13 +12,13 @@ import anyio.abc
 from lease_aio.api.protocol import NODES, Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError, NotFound
-from lease_aio.heartbeat.node import NodeKind, NodeProfile
-from lease_aio.heartbeat.register import register_node
-from lease_aio.heartbeat.renewer import Renewer
-from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
-from lease_aio.heartbeat.solo import Solo
-from lease_aio.heartbeat.solo_status import SoloStatus
-from lease_aio.heartbeat.status import StatusRules, status_rules
+from lease_aio.heartbeat.node.profile import NodeKind, NodeProfile
+from lease_aio.heartbeat.node.register import register_node
+from lease_aio.heartbeat.renewal.renewer import Renewer
+from lease_aio.heartbeat.renewal.rules import NODE_LEASES, Owner, node_rules
+from lease_aio.heartbeat.renewal.solo import Solo
+from lease_aio.heartbeat.status.keeper import StatusRules, status_rules
+from lease_aio.heartbeat.status.solo import SoloStatus
 from lease_aio.model import Lease
 from lease_aio.naming import check_lease_name
 from lease_aio.scheduler import Scheduler

@@ -11,9 +11,9 @@ import anyio
 from lease_aio.api.protocol import LEASES, Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, Call, Conflict, NotFound, Unavailable
-from lease_aio.heartbeat.beat import Beat
-from lease_aio.heartbeat.renewer import Next
-from lease_aio.heartbeat.solo import Solo
+from lease_aio.heartbeat.renewal.beat import Beat
+from lease_aio.heartbeat.renewal.renewer import Next
+from lease_aio.heartbeat.renewal.solo import Solo
 from lease_aio.identity.succession import IdentityRenewer
 from lease_aio.scheduler import Scheduler
 

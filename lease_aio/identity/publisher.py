@@ -14,7 +14,7 @@ from typing import Self
 from lease_aio.api.protocol import LEASES, Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError, NotFound
-from lease_aio.heartbeat.rules import RenewalRules
+from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.identity.events import IdentityEvent, Published, Shared, Superseded, Withdrawn
 from lease_aio.identity.listeners import IdentityObserver, tell
 from lease_aio.identity.own import DELETE_TIMEOUT_S, News, OwnLease

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from lease_aio.heartbeat.renewer import Create, Next, Renewer, Replace, Request
-from lease_aio.heartbeat.rules import RenewalRules
+from lease_aio.heartbeat.renewal.renewer import Create, Next, Renewer, Replace, Request
+from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.model import Lease, MicroTime, Node
 
 _UNANSWERED = 32  # a pass has ten writes and a read after five; one that shows up after so many is another's

@@ -12,7 +12,7 @@ import anyio.abc
 from lease_aio.api.protocol import Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError
-from lease_aio.heartbeat.rules import RenewalRules, check_duration
+from lease_aio.heartbeat.renewal.rules import RenewalRules, check_duration
 from lease_aio.identity.listeners import tell
 from lease_aio.identity.own import News, OwnLease
 from lease_aio.identity.succession import IdentityRenewer

@@ -21,7 +21,7 @@ from lease_aio.cli.fleet.screen import Painter, Stage
 from lease_aio.cli.fleet.telling import Telling
 from lease_aio.cli.output import Output
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.document import from_json
+from lease_aio.heartbeat.report.document import from_json
 from lease_aio.model import Namespace, Node, ObjectMeta
 from lease_aio.testing import VirtualClock
 

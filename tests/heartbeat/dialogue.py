@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lease_aio.errors import AlreadyExists, ApiError, Call, Conflict, NotFound, Refused, Throttled, Unavailable
-from lease_aio.heartbeat.renewer import Create, Next, Read, ReadOwner, Renewer, Replace
+from lease_aio.heartbeat.renewal.renewer import Create, Next, Read, ReadOwner, Renewer, Replace
 from lease_aio.model import Lease, LeaseSpec, MicroTime, Node, ObjectMeta, OwnerReference, Time
 
 CALL = Call(verb="update", resource="leases.coordination.k8s.io", namespace="kube-node-lease", name="n1")

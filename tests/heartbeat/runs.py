@@ -4,9 +4,9 @@ import random
 from dataclasses import replace
 
 from lease_aio.errors import Call, Throttled
+from lease_aio.heartbeat.record.tally import FleetParameters, FleetReport, Tally
+from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.states import NodeState
-from lease_aio.heartbeat.tally import FleetParameters, FleetReport, Tally
-from lease_aio.heartbeat.timeline import Timeline
 
 NODES = 60
 SILENT = 10

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.choose import choose
+from lease_aio.heartbeat.fleet.choose import choose
 
 NODES = [f"n{number}" for number in range(10)]
 

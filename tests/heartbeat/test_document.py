@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.document import from_document, from_json, to_document, to_json
-from lease_aio.heartbeat.tally import FleetReport
-from lease_aio.heartbeat.timeline import Timeline
+from lease_aio.heartbeat.record.tally import FleetReport
+from lease_aio.heartbeat.record.timeline import Timeline
+from lease_aio.heartbeat.report.document import from_document, from_json, to_document, to_json
 from lease_aio.scheduler import Histogram
 from tests.heartbeat.runs import NODES, SILENT, empty, made_up
 

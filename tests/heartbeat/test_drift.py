@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from lease_aio.heartbeat.drift import NO_DRIFT, Drift, drift_of, status_patch
-from lease_aio.heartbeat.node import new_node
-from lease_aio.heartbeat.profile import NodeKind, NodeProfile
+from lease_aio.heartbeat.node.description import new_node
+from lease_aio.heartbeat.node.drift import NO_DRIFT, Drift, drift_of, status_patch
+from lease_aio.heartbeat.node.profile import NodeKind, NodeProfile
 from lease_aio.model import NodeAddress, NodeCondition, Time
 from lease_aio.server.patch import strategic_merge
 from lease_aio.server.resources import NODES

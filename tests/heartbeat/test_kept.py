@@ -5,8 +5,8 @@ import gc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lease_aio.heartbeat.kept import Plain, Template, has_owner
-from lease_aio.heartbeat.rules import RenewalRules
+from lease_aio.heartbeat.renewal.kept import Plain, Template, has_owner
+from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.model import MicroTime
 from tests.heartbeat.dialogue import CREATED, owner, stored
 

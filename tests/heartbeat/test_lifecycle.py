@@ -9,8 +9,8 @@ from lease_aio.api.memory import MemoryApi, Moment
 from lease_aio.api.protocol import NODES
 from lease_aio.errors import Conflict, Refused
 from lease_aio.heartbeat import Fleet
-from lease_aio.heartbeat.lifecycle import NodeLifecycle
 from lease_aio.heartbeat.monitor import UNREACHABLE
+from lease_aio.heartbeat.monitor.lifecycle import NodeLifecycle
 from tests.heartbeat.stage import refusing, staged
 
 pytestmark = pytest.mark.virtual_time

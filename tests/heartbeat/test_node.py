@@ -2,8 +2,9 @@ import anyio
 import pytest
 
 from lease_aio.errors import Call, Conflict, Unavailable
-from lease_aio.heartbeat.node import NodeKind, NodeProfile, new_node
-from lease_aio.heartbeat.register import for_each
+from lease_aio.heartbeat.node.description import new_node
+from lease_aio.heartbeat.node.profile import NodeKind, NodeProfile
+from lease_aio.heartbeat.node.register import for_each
 from lease_aio.model import Taint, Time
 from tests.heartbeat.dialogue import WALL_US
 

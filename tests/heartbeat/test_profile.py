@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.node import new_node
-from lease_aio.heartbeat.profile import NodeGroup, NodeKind, NodeProfile
-from lease_aio.heartbeat.roll import Roll, are_names
-from lease_aio.heartbeat.select import NodeSelector
+from lease_aio.heartbeat.fleet.roll import Roll, are_names
+from lease_aio.heartbeat.fleet.select import NodeSelector
+from lease_aio.heartbeat.node.description import new_node
+from lease_aio.heartbeat.node.profile import NodeGroup, NodeKind, NodeProfile
 from lease_aio.model import NodeAddress, Taint
 from tests.heartbeat.dialogue import WALL_US
 

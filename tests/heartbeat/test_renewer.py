@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lease_aio.heartbeat.renewer import Renewer
-from lease_aio.heartbeat.rules import Owner, RenewalRules
+from lease_aio.heartbeat.renewal.renewer import Renewer
+from lease_aio.heartbeat.renewal.rules import Owner, RenewalRules
 from lease_aio.model import LeaseSpec, MicroTime
 from tests.heartbeat.dialogue import (
     CONFLICT,

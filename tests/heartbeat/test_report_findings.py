@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from lease_aio.heartbeat.record.tally import FleetParameters, FleetReport
+from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.report import Finding, Level, findings
 from lease_aio.heartbeat.states import NodeState as State
-from lease_aio.heartbeat.tally import FleetParameters, FleetReport
-from lease_aio.heartbeat.timeline import Timeline
 from lease_aio.scheduler import Histogram, HistogramSnapshot
 from tests.heartbeat.runs import empty, made_up
 

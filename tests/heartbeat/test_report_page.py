@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.document import from_json, to_document
+from lease_aio.heartbeat.record.tally import FleetReport
+from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.report import report_page, write_json, write_report
-from lease_aio.heartbeat.tally import FleetReport
-from lease_aio.heartbeat.timeline import Timeline
+from lease_aio.heartbeat.report.document import from_json, to_document
 from tests.heartbeat.runs import NODES, SILENT, empty, made_up
 
 pytest.importorskip("plotly")

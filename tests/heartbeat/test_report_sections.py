@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lease_aio.heartbeat.record.tally import FleetParameters, FleetReport, Tally
+from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.report.sections import sections_of
 from lease_aio.heartbeat.report.series import columns_of, due_in_all
 from lease_aio.heartbeat.states import NodeState
-from lease_aio.heartbeat.tally import FleetParameters, FleetReport, Tally
-from lease_aio.heartbeat.timeline import Timeline
 from lease_aio.scheduler import Histogram
 
 SECONDS = st.floats(0, 2000) | st.just(0.0)

@@ -1,7 +1,7 @@
 import pytest
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.rules import Owner, RenewalRules, node_rules
+from lease_aio.heartbeat.renewal.rules import Owner, RenewalRules, node_rules
 
 
 @pytest.mark.parametrize(

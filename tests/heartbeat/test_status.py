@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lease_aio.errors import Call, ConfigurationError, NotFound, Throttled, Unavailable
-from lease_aio.heartbeat.drift import MISSING, Drift
-from lease_aio.heartbeat.status import Ask, StatusKeeper, StatusRules, status_rules
+from lease_aio.heartbeat.node.drift import MISSING, Drift
+from lease_aio.heartbeat.status.keeper import Ask, StatusKeeper, StatusRules, status_rules
 
 CALL = Call(verb="patch", resource="nodes/status", name="n1")
 DOWN = Unavailable(CALL, "refused")

@@ -2,7 +2,7 @@ import pytest
 
 from lease_aio.errors import Call, Conflict, NotFound, Refused, Throttled, Unavailable
 from lease_aio.heartbeat import NodeState
-from lease_aio.heartbeat.tally import Rate, Tally, error_kind
+from lease_aio.heartbeat.record.tally import Rate, Tally, error_kind
 
 CALL = Call(verb="create", resource="leases.coordination.k8s.io")
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.history import Slot, TimelineSnapshot
-from lease_aio.heartbeat.timeline import Timeline
+from lease_aio.heartbeat.record.history import Slot, TimelineSnapshot
+from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.scheduler import SparseHistogram
 
 START = 1000.0

@@ -14,14 +14,14 @@ import pytest
 from lease_aio.api.protocol import NODES, PatchType
 from lease_aio.errors import AlreadyExists, Invalid, Refused
 from lease_aio.heartbeat import Fleet, Heartbeat, NodeProfile, Owner
-from lease_aio.heartbeat.drift import drift_of
-from lease_aio.heartbeat.kept import Template
-from lease_aio.heartbeat.node import new_node
-from lease_aio.heartbeat.profile import NodeKind
-from lease_aio.heartbeat.register import register_node
-from lease_aio.heartbeat.renewer import Renewer
-from lease_aio.heartbeat.rules import RenewalRules
-from lease_aio.heartbeat.status import Ask, StatusKeeper, StatusRules
+from lease_aio.heartbeat.node.description import new_node
+from lease_aio.heartbeat.node.drift import drift_of
+from lease_aio.heartbeat.node.profile import NodeKind
+from lease_aio.heartbeat.node.register import register_node
+from lease_aio.heartbeat.renewal.kept import Template
+from lease_aio.heartbeat.renewal.renewer import Renewer
+from lease_aio.heartbeat.renewal.rules import RenewalRules
+from lease_aio.heartbeat.status.keeper import Ask, StatusKeeper, StatusRules
 from lease_aio.model import LeaseSpec, MicroTime, NodeCondition, Taint
 from tests.heartbeat.dialogue import CONFLICT, MISSING, TIMEOUT, WALL_US, Dialogue, node, owner, stored
 from tests.heartbeat.stage import staged

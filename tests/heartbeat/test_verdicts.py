@@ -1,6 +1,6 @@
 """What the control plane has written on Nodes, told once each."""
 
-from lease_aio.heartbeat.verdicts import Verdicts
+from lease_aio.heartbeat.fleet.verdicts import Verdicts
 from lease_aio.model import Node, NodeCondition, NodeSpec, NodeStatus, ObjectMeta, Taint
 
 UNREACHABLE = "node.kubernetes.io/unreachable"

@@ -19,7 +19,7 @@ from lease_aio.cli.exits import Exit
 from lease_aio.cli.output import Output
 from lease_aio.errors import ApiError, NotFound
 from lease_aio.heartbeat import FleetReport
-from lease_aio.heartbeat.rules import NODE_LEASES
+from lease_aio.heartbeat.renewal.rules import NODE_LEASES
 from lease_aio.identity.record import IDENTITY_NAMESPACE
 from lease_aio.model import Lease
 

@@ -8,7 +8,7 @@ import anyio.abc
 
 from lease_aio.api import ChangeType
 from lease_aio.cli.demo.stage import Stage
-from lease_aio.heartbeat.rules import NODE_LEASES
+from lease_aio.heartbeat.renewal.rules import NODE_LEASES
 from lease_aio.identity.record import IDENTITY_LABEL, IDENTITY_NAMESPACE
 from lease_aio.model import Lease
 from lease_aio.naming import KUBE_APISERVER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lease_aio.cli.numbers import rate
-from lease_aio.heartbeat.tally import FleetParameters
+from lease_aio.heartbeat.record.tally import FleetParameters
 
 BYTES_A_REVISION = 870
 """What one renewal adds to etcd until it is compacted: NVSentinel measured 290 MB in 5 min at 1,115 renewals/s."""

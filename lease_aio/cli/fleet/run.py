@@ -16,8 +16,8 @@ from lease_aio.cli.fleet.telling import Telling, failure_text
 from lease_aio.cli.output import Output
 from lease_aio.errors import ApiError, Invalid, NotFound, Refused
 from lease_aio.heartbeat import Fleet, FleetReport
+from lease_aio.heartbeat.renewal.rules import NODE_LEASES
 from lease_aio.heartbeat.report import write_json, write_report
-from lease_aio.heartbeat.rules import NODE_LEASES
 
 
 async def run_fleet(session: Opened, run: FleetRun, output: Output) -> int:

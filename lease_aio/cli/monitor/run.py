@@ -24,7 +24,7 @@ from lease_aio.cli.output import Output
 from lease_aio.client import LeaseClient
 from lease_aio.errors import ConfigurationError, NotFound, Refused
 from lease_aio.heartbeat import Mode, Monitor, MonitorSettings, Verdict
-from lease_aio.heartbeat.rules import NODE_LEASES
+from lease_aio.heartbeat.renewal.rules import NODE_LEASES
 
 _REDRAW_EVERY_S = 0.5
 _KEPT_LINES = 100

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.rules import NODE_LEASES
+from lease_aio.heartbeat.renewal.rules import NODE_LEASES
 from lease_aio.naming import check_namespace
 
 _HTTP2_DETECTION_S = 45.0  # a kubelet's connection that died is dropped after so long: read idle 30 s, ping 15 s

@@ -24,7 +24,7 @@ from lease_aio.heartbeat.monitor.settings import MonitorSettings
 from lease_aio.heartbeat.monitor.verdicts import Sight, Verdict
 from lease_aio.heartbeat.monitor.views import NodesView
 from lease_aio.heartbeat.monitor.zones import ZoneView
-from lease_aio.heartbeat.register import for_each
+from lease_aio.heartbeat.node.register import for_each
 from lease_aio.log import get_logger
 from lease_aio.model import Lease, Node
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from lease_aio.heartbeat.history import Mark, NodeVerdict, Slot, TimelineSnapshot
+from lease_aio.heartbeat.record.history import Mark, NodeVerdict, Slot, TimelineSnapshot
 from lease_aio.heartbeat.report.series import Columns, in_order, percentile_of, states_seen
 from lease_aio.heartbeat.report.style import (
     DUE,

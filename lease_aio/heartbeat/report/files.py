@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.document import to_json
+from lease_aio.heartbeat.record.tally import FleetReport
+from lease_aio.heartbeat.report.document import to_json
 from lease_aio.heartbeat.report.page import report_page
 from lease_aio.heartbeat.report.summary import GRACE_S
-from lease_aio.heartbeat.tally import FleetReport
 
 
 def write_report(

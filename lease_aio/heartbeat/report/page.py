@@ -10,10 +10,10 @@ from html import escape
 from typing import Any
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.document import to_json
+from lease_aio.heartbeat.record.tally import FleetReport
+from lease_aio.heartbeat.report.document import to_json
 from lease_aio.heartbeat.report.sections import sections_of
 from lease_aio.heartbeat.report.summary import GRACE_S, number
-from lease_aio.heartbeat.tally import FleetReport
 from lease_aio.words import length
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"

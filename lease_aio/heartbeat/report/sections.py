@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from lease_aio.heartbeat.history import TimelineSnapshot
+from lease_aio.heartbeat.record.history import TimelineSnapshot
+from lease_aio.heartbeat.record.tally import FleetReport
 from lease_aio.heartbeat.report.along import TimePlots
 from lease_aio.heartbeat.report.distributions import detection_distribution, gap_distribution, lateness_distribution
 from lease_aio.heartbeat.report.series import ENDINGS, columns_of
@@ -19,7 +20,6 @@ from lease_aio.heartbeat.report.tables import (
     step_table,
     verdict_table,
 )
-from lease_aio.heartbeat.tally import FleetReport
 from lease_aio.scheduler import HistogramSnapshot
 from lease_aio.words import length, span
 

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lease_aio.heartbeat.history import Slot, TimelineSnapshot, halved
-from lease_aio.heartbeat.tally import FleetParameters, beating
+from lease_aio.heartbeat.record.history import Slot, TimelineSnapshot, halved
+from lease_aio.heartbeat.record.tally import FleetParameters, beating
 from lease_aio.scheduler import HistogramSnapshot, SparseHistogram
 
 STATES = ("fresh", "unready", "late", "silenced", "paused", "crashed", "pending")

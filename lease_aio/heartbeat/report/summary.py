@@ -6,9 +6,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lease_aio.heartbeat.history import TimelineSnapshot
+from lease_aio.heartbeat.record.history import TimelineSnapshot
+from lease_aio.heartbeat.record.tally import FleetReport, beating
 from lease_aio.heartbeat.report.series import counted_above, due_in_all, in_order
-from lease_aio.heartbeat.tally import FleetReport, beating
 from lease_aio.words import rate, span
 
 GRACE_S = 50.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from lease_aio.heartbeat.history import TimelineSnapshot
+from lease_aio.heartbeat.record.history import TimelineSnapshot
+from lease_aio.heartbeat.record.tally import FleetReport
 from lease_aio.heartbeat.report.summary import Finding, Level, number
-from lease_aio.heartbeat.tally import FleetReport
 from lease_aio.scheduler import HistogramSnapshot
 from lease_aio.words import length, span
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lease_aio.heartbeat.verdicts import Verdicts
+from lease_aio.heartbeat.fleet.verdicts import Verdicts
 from lease_aio.model import Node
 
 READY, UNKNOWN = "True", "Unknown"

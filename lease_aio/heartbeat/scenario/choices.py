@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lease_aio.errors import ConfigurationError
+from lease_aio.heartbeat.fleet.select import NodeSelector
 from lease_aio.heartbeat.scenario.document import Item, nearest
 from lease_aio.heartbeat.scenario.model import Choice
 from lease_aio.heartbeat.scenario.units import duration_text
-from lease_aio.heartbeat.select import NodeSelector
 
 EVERYBODY = "all"
 """Stands where a selector would."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from lease_aio.heartbeat.fleet.selection import SimNode
 from lease_aio.heartbeat.scenario.model import Deed, Verb
-from lease_aio.heartbeat.selection import SimNode
 
 
 def do(deed: Deed, node: SimNode) -> Sequence[str]:

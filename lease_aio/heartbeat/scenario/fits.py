@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lease_aio.errors import ConfigurationError
+from lease_aio.heartbeat.fleet.select import SHORTHANDS
 from lease_aio.heartbeat.scenario.document import nearest
 from lease_aio.heartbeat.scenario.model import BY_NODE, Expectation, Step, Verb
-from lease_aio.heartbeat.select import SHORTHANDS
 
 Select = Callable[[str], Sequence[str]]
 """The names of those nodes of the fleet that a selector means."""

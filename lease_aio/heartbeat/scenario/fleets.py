@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.profile import NodeGroup, NodeProfile
+from lease_aio.heartbeat.node.profile import NodeGroup, NodeProfile
 from lease_aio.heartbeat.scenario.document import Item, read_document
 from lease_aio.model import NodeAddress, Taint
 

@@ -51,7 +51,7 @@ def shipped_scenarios() -> Mapping[str, Scenario]:
 
 @cache
 def _shipped() -> Mapping[str, str]:
-    folder = resources.files("lease_aio.heartbeat").joinpath("scenarios")
+    folder = resources.files("lease_aio.heartbeat.scenario").joinpath("shipped")
     files = sorted((file for file in folder.iterdir() if file.name.endswith(_SUFFIXES)), key=lambda file: file.name)
     return {file.name.rpartition(".")[0]: file.read_text(encoding="utf-8") for file in files}
 

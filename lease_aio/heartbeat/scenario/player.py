@@ -19,7 +19,7 @@ from lease_aio.api.following import follow
 from lease_aio.api.protocol import NODES, Api
 from lease_aio.clock import Clock
 from lease_aio.errors import LeaseAioError, Refused
-from lease_aio.heartbeat.fleet import Fleet
+from lease_aio.heartbeat.fleet.fleet import Fleet
 from lease_aio.heartbeat.scenario.board import NodeBoard
 from lease_aio.heartbeat.scenario.cast import Cast
 from lease_aio.heartbeat.scenario.deeds import do

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Self
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.profile import NodeGroup
+from lease_aio.heartbeat.node.profile import NodeGroup
 from lease_aio.heartbeat.scenario.document import Item, nearest, read_document
 from lease_aio.heartbeat.scenario.expectations import read_expectation
 from lease_aio.heartbeat.scenario.fleets import FleetSpec, read_fleet

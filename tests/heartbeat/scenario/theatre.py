@@ -5,8 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from lease_aio.heartbeat import Fleet, FleetReport
-from lease_aio.heartbeat.lifecycle import NodeLifecycle
 from lease_aio.heartbeat.monitor import MonitorSettings
+from lease_aio.heartbeat.monitor.lifecycle import NodeLifecycle
 from lease_aio.heartbeat.scenario import Acted, Played, Wrote, load_scenario, play
 from tests.heartbeat.stage import staged
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from lease_aio.api.protocol import NODES, PatchType
 from lease_aio.errors import ApiError, Call
-from lease_aio.heartbeat.drift import MISSING, NO_DRIFT, Drift, drift_of, status_patch
-from lease_aio.heartbeat.profile import NodeKind
+from lease_aio.heartbeat.node.drift import MISSING, NO_DRIFT, Drift, drift_of, status_patch
+from lease_aio.heartbeat.node.profile import NodeKind
 from lease_aio.heartbeat.sender import BeatGroup, Sender
-from lease_aio.heartbeat.status import Ask, StatusKeeper
+from lease_aio.heartbeat.status.keeper import Ask, StatusKeeper
 from lease_aio.model import Node
 from lease_aio.scheduler import Priority, Renewal, Scheduler, Verdict
 

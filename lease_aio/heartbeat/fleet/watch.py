@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lease_aio.heartbeat.hollow import Hollow
+from lease_aio.heartbeat.fleet.hollow import Hollow
+from lease_aio.heartbeat.fleet.verdicts import Verdicts
 from lease_aio.heartbeat.sender import BeatGroup
-from lease_aio.heartbeat.verdicts import Verdicts
 from lease_aio.model import Node
 
 

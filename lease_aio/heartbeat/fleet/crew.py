@@ -12,18 +12,18 @@ import anyio.lowlevel
 
 from lease_aio.api.protocol import LEASES, NODES, Resource
 from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound, Refused
-from lease_aio.heartbeat.beat import Beat
-from lease_aio.heartbeat.control import Control
+from lease_aio.heartbeat.fleet.control import Control
+from lease_aio.heartbeat.fleet.hollow import Hollow
+from lease_aio.heartbeat.fleet.ownership import Adopt, refuse_foreign
+from lease_aio.heartbeat.fleet.roll import Member, Nodes, are_names
 from lease_aio.heartbeat.grants import with_remedy
-from lease_aio.heartbeat.hollow import Hollow
-from lease_aio.heartbeat.ownership import Adopt, refuse_foreign
-from lease_aio.heartbeat.register import for_each, register_node
-from lease_aio.heartbeat.renewer import Renewer
-from lease_aio.heartbeat.roll import Member, Nodes, are_names
-from lease_aio.heartbeat.rules import RenewalRules
+from lease_aio.heartbeat.node.register import for_each, register_node
+from lease_aio.heartbeat.renewal.beat import Beat
+from lease_aio.heartbeat.renewal.renewer import Renewer
+from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.heartbeat.sender import BeatGroup
-from lease_aio.heartbeat.status import StatusKeeper, StatusRules
-from lease_aio.heartbeat.status_beat import StatusBeat
+from lease_aio.heartbeat.status.beat import StatusBeat
+from lease_aio.heartbeat.status.keeper import StatusKeeper, StatusRules
 from lease_aio.scheduler import Scheduler, spread
 
 _ADDED_AT_ONCE = 1000  # before others get a turn on the event loop

@@ -8,8 +8,8 @@ from typing import Literal
 from lease_aio.api.protocol import NODES, Api
 from lease_aio.errors import ApiError, ConfigurationError, Expired, Refused, Throttled, Unavailable
 from lease_aio.heartbeat.grants import remedy, with_remedy
-from lease_aio.heartbeat.profile import FLEET_LABEL
-from lease_aio.heartbeat.register import not_ours, with_patience
+from lease_aio.heartbeat.node.profile import FLEET_LABEL
+from lease_aio.heartbeat.node.register import not_ours, with_patience
 from lease_aio.log import get_logger
 
 Adopt = Literal["own", "any"]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from lease_aio.api.protocol import LEASES, NODES
 from lease_aio.errors import ApiError, Call
-from lease_aio.heartbeat.renewer import Create, Next, Read, Renewer, Replace, Request
-from lease_aio.heartbeat.sender import BeatGroup, Observer, Sender
+from lease_aio.heartbeat.renewal.renewer import Create, Next, Read, Renewer, Replace, Request
+from lease_aio.heartbeat.sender import BeatGroup, Sender
 from lease_aio.heartbeat.states import Trouble
 from lease_aio.model import Lease, Node
 from lease_aio.scheduler import Priority, Renewal, Verdict
-
-__all__ = ["Beat", "BeatGroup", "Observer"]
 
 
 class Beat(Sender[Request, Lease | Node]):

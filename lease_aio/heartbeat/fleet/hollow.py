@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lease_aio.heartbeat.beat import Beat
-from lease_aio.heartbeat.profile import NodeKind
-from lease_aio.heartbeat.status_beat import StatusBeat
+from lease_aio.heartbeat.node.profile import NodeKind
+from lease_aio.heartbeat.renewal.beat import Beat
+from lease_aio.heartbeat.status.beat import StatusBeat
 
 
 class Hollow:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lease_aio.errors import ApiError, ConfigurationError, Throttled
-from lease_aio.heartbeat.drift import Drift
+from lease_aio.heartbeat.node.drift import Drift
 
 TRIES = 5
 """How often a computation tries to write, without a pause."""

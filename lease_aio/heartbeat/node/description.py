@@ -8,10 +8,8 @@ import re
 import uuid
 import zlib
 
-from lease_aio.heartbeat.profile import NodeGroup, NodeKind, NodeProfile
+from lease_aio.heartbeat.node.profile import NodeKind, NodeProfile
 from lease_aio.model import Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, ObjectMeta, Time
-
-__all__ = ["NodeGroup", "NodeKind", "NodeProfile", "conditions_of", "healthy_status", "new_node"]
 
 _NUMBERED = re.compile(r"(.*?)(\d*)", re.ASCII)
 _MACHINES = uuid.UUID("6f1a4d0e-3c5b-4a63-9f0e-8d2b7c9e5a10")

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.hollow import Hollow
+from lease_aio.heartbeat.fleet.hollow import Hollow
 from lease_aio.heartbeat.sender import BeatGroup
 from lease_aio.heartbeat.states import NodeState, Trouble, state_of
 from lease_aio.scheduler import Renewal, Scheduler, spread

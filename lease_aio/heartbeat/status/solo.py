@@ -9,11 +9,11 @@ from lease_aio.api.protocol import Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError
 from lease_aio.heartbeat.background import Background
-from lease_aio.heartbeat.node_watch import NodeWatch
-from lease_aio.heartbeat.profile import NodeKind
+from lease_aio.heartbeat.node.profile import NodeKind
+from lease_aio.heartbeat.node.watch import NodeWatch
 from lease_aio.heartbeat.sender import BeatGroup
-from lease_aio.heartbeat.status import StatusKeeper, StatusRules
-from lease_aio.heartbeat.status_beat import StatusBeat
+from lease_aio.heartbeat.status.beat import StatusBeat
+from lease_aio.heartbeat.status.keeper import StatusKeeper, StatusRules
 from lease_aio.model import Node
 from lease_aio.scheduler import Scheduler
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from lease_aio.heartbeat.node import conditions_of, healthy_status
-from lease_aio.heartbeat.profile import NodeKind
+from lease_aio.heartbeat.node.description import conditions_of, healthy_status
+from lease_aio.heartbeat.node.profile import NodeKind
 from lease_aio.model import Node, NodeAddress, NodeStatus, Time, to_dict
 
 _READY = "Ready"

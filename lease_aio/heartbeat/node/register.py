@@ -19,9 +19,9 @@ from lease_aio.errors import (
     Throttled,
     Unavailable,
 )
-from lease_aio.heartbeat.drift import NO_DRIFT, drift_of, status_patch
-from lease_aio.heartbeat.node import new_node
-from lease_aio.heartbeat.profile import FLEET_LABEL, NodeKind
+from lease_aio.heartbeat.node.description import new_node
+from lease_aio.heartbeat.node.drift import NO_DRIFT, drift_of, status_patch
+from lease_aio.heartbeat.node.profile import FLEET_LABEL, NodeKind
 from lease_aio.model import Node
 
 AT_ONCE = 16

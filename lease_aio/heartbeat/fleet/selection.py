@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 
 from lease_aio.errors import ApiError, ConfigurationError
-from lease_aio.heartbeat.choose import choose
-from lease_aio.heartbeat.control import Control, check_s
+from lease_aio.heartbeat.fleet.choose import choose
+from lease_aio.heartbeat.fleet.control import Control, check_s
 from lease_aio.heartbeat.states import NodeState
 from lease_aio.model import Lease
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.profile import GROUP_LABEL, HOSTNAME_LABEL, REGION_LABEL, ZONE_LABEL, NodeKind
+from lease_aio.heartbeat.node.profile import GROUP_LABEL, HOSTNAME_LABEL, REGION_LABEL, ZONE_LABEL, NodeKind
 from lease_aio.server.selectors import Requirement, parse_labels
 from lease_aio.server.status import StatusError
 

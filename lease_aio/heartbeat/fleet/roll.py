@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.profile import NodeGroup, NodeKind, NodeProfile
+from lease_aio.heartbeat.node.profile import NodeGroup, NodeKind, NodeProfile
 from lease_aio.naming import check_label_value, check_lease_name
 
 Nodes = int | NodeGroup | Collection[str] | Sequence[NodeGroup]

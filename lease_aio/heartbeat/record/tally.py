@@ -17,9 +17,9 @@ from lease_aio.errors import (
     Throttled,
     Unavailable,
 )
-from lease_aio.heartbeat.history import TimelineSnapshot
+from lease_aio.heartbeat.record.history import TimelineSnapshot
+from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.states import NodeState
-from lease_aio.heartbeat.timeline import Timeline
 from lease_aio.scheduler import Histogram, HistogramSnapshot
 
 _KINDS: dict[type[ApiError], str] = {
@@ -117,7 +117,7 @@ class FleetReport:
     def to_dict(self, *, buckets: bool = False) -> dict[str, object]:
         """Plain numbers for logs and JSON, histograms as p50, p99 and max.
 
-        `lease_aio.heartbeat.document.to_document` gives all, the parameters and the timeline too.
+        `lease_aio.heartbeat.report.to_document` gives all, the parameters and the timeline too.
 
         Args:
             buckets: Give histograms with `count`, `sum_s` and `buckets` too: upper bound (null is infinity) and count.

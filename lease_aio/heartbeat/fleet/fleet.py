@@ -15,23 +15,23 @@ from lease_aio.api.protocol import Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat.background import Background
-from lease_aio.heartbeat.complaints import Complaints
-from lease_aio.heartbeat.control import Control
-from lease_aio.heartbeat.crew import Crew, CrewRules
-from lease_aio.heartbeat.fleet_watch import FleetWatch
-from lease_aio.heartbeat.hollow import Hollow
-from lease_aio.heartbeat.node_watch import NodeWatch
-from lease_aio.heartbeat.ownership import Adopt, checked_adopt
-from lease_aio.heartbeat.profile import FLEET_LABEL, NodeGroup, NodeProfile
-from lease_aio.heartbeat.roll import Nodes, Roll
-from lease_aio.heartbeat.rules import NODE_LEASES, Owner, node_rules
-from lease_aio.heartbeat.sampler import Sampler, count_nodes
-from lease_aio.heartbeat.select import NodeSelector
-from lease_aio.heartbeat.selection import Selection, SimNode, SimNodes
+from lease_aio.heartbeat.fleet.complaints import Complaints
+from lease_aio.heartbeat.fleet.control import Control
+from lease_aio.heartbeat.fleet.crew import Crew, CrewRules
+from lease_aio.heartbeat.fleet.hollow import Hollow
+from lease_aio.heartbeat.fleet.ownership import Adopt, checked_adopt
+from lease_aio.heartbeat.fleet.roll import Nodes, Roll
+from lease_aio.heartbeat.fleet.sampler import Sampler, count_nodes
+from lease_aio.heartbeat.fleet.select import NodeSelector
+from lease_aio.heartbeat.fleet.selection import Selection, SimNode, SimNodes
+from lease_aio.heartbeat.fleet.watch import FleetWatch
+from lease_aio.heartbeat.node.profile import FLEET_LABEL, NodeGroup, NodeProfile
+from lease_aio.heartbeat.node.watch import NodeWatch
+from lease_aio.heartbeat.record.tally import FleetParameters, FleetReport
+from lease_aio.heartbeat.record.timeline import Timeline
+from lease_aio.heartbeat.renewal.rules import NODE_LEASES, Owner, node_rules
 from lease_aio.heartbeat.sender import BeatGroup
-from lease_aio.heartbeat.status import StatusRules, status_rules
-from lease_aio.heartbeat.tally import FleetParameters, FleetReport
-from lease_aio.heartbeat.timeline import Timeline
+from lease_aio.heartbeat.status.keeper import StatusRules, status_rules
 from lease_aio.scheduler import Scheduler
 
 

@@ -36,8 +36,8 @@ from typing import Any, cast
 import msgspec
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.history import Mark, NodeVerdict, Slot, TimelineSnapshot
-from lease_aio.heartbeat.tally import FleetParameters, FleetReport
+from lease_aio.heartbeat.record.history import Mark, NodeVerdict, Slot, TimelineSnapshot
+from lease_aio.heartbeat.record.tally import FleetParameters, FleetReport
 from lease_aio.scheduler import HistogramSnapshot, SparseHistogram
 
 VERSION = 1

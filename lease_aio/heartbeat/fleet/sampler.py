@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import anyio.lowlevel
 
-from lease_aio.heartbeat.beat import BeatGroup
-from lease_aio.heartbeat.hollow import Hollow
+from lease_aio.heartbeat.fleet.hollow import Hollow
+from lease_aio.heartbeat.record.timeline import Timeline
+from lease_aio.heartbeat.sender import BeatGroup
 from lease_aio.heartbeat.states import NodeState, correct, count_states
-from lease_aio.heartbeat.timeline import Timeline
 
 _AT_ONCE = 2000  # nodes that are looked at before others get a turn: less than a millisecond
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from lease_aio.heartbeat.rules import RenewalRules
+from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.model import Lease, LeaseSpec, MicroTime, ObjectMeta, OwnerReference, Time
 
 

@@ -20,8 +20,8 @@ import enum
 import msgspec
 
 from lease_aio.errors import ApiError, Conflict, NotFound, Throttled
-from lease_aio.heartbeat.kept import Kept, Template, has_owner
-from lease_aio.heartbeat.rules import Owner, RenewalRules
+from lease_aio.heartbeat.renewal.kept import Kept, Template, has_owner
+from lease_aio.heartbeat.renewal.rules import Owner, RenewalRules
 from lease_aio.model import Lease, MicroTime, Node
 from lease_aio.scheduler.phase import jittered
 

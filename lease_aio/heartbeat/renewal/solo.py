@@ -7,8 +7,9 @@ import anyio
 from lease_aio.api.protocol import LEASES, NODES, Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, Call, Invalid, NotFound, Refused, Unavailable
-from lease_aio.heartbeat.beat import Beat, BeatGroup, Observer
-from lease_aio.heartbeat.renewer import Next, Renewer
+from lease_aio.heartbeat.renewal.beat import Beat
+from lease_aio.heartbeat.renewal.renewer import Next, Renewer
+from lease_aio.heartbeat.sender import BeatGroup, Observer
 from lease_aio.model import Lease
 from lease_aio.scheduler import Scheduler
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from lease_aio.errors import ApiError
 from lease_aio.heartbeat.grants import remedy
-from lease_aio.heartbeat.tally import error_kind
+from lease_aio.heartbeat.record.tally import error_kind
 from lease_aio.log import get_logger
 
 Hook = Callable[[str, ApiError], None]

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from lease_aio.errors import ConfigurationError
-from lease_aio.heartbeat.history import NO_VALUES, Mark, NodeVerdict, Slot, TimelineSnapshot, halved, worse
+from lease_aio.heartbeat.record.history import NO_VALUES, Mark, NodeVerdict, Slot, TimelineSnapshot, halved, worse
 from lease_aio.scheduler import SparseHistogram
 
 _COUNT_AT = 4096  # values: enough for a batch to be cheap, too few to hold an event loop up
