@@ -9,6 +9,7 @@ fencing token.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import os
@@ -21,6 +22,7 @@ from typing import Self
 
 from lease_aio.clock import Clock, SystemClock
 from lease_aio.errors import ConfigurationError
+from lease_aio.log import get_logger
 
 _LONGEST_SLEEP_S = 1.0  # a thread's timer stands still in a suspend: look again at least so often
 EXIT_CODE = 70
@@ -86,7 +88,7 @@ class Guard:
     Args:
         warn_before_s: How long before a term's end `on_jeopardy` is called, unless it is renewed before.
         on_jeopardy: Called with the Lease's `namespace/name` and the seconds left, in the guard's thread: it must be
-            quick, and may not touch the event loop except by `call_soon_threadsafe`.
+            quick, and may not touch the event loop except by `call_soon_threadsafe`. What it raises is logged.
         end_process: End the process, with exit code 70 and without clean-up, when a term's work has not ended by the
             time at which another may lead. Without it, that is only reported to `on_jeopardy`, with 0 seconds left.
         clock: For tests.
@@ -153,10 +155,22 @@ class Guard:
         if alarm is Alarm.OVERDUE:
             self._wards.discard(ward)
             if self._end_process:
-                text = f"lease_aio: the work on Lease {ward.name} did not end in time; ending the process\n"
-                sys.stderr.write(text)
+                _say(f"lease_aio: the work on Lease {ward.name} did not end in time; ending the process\n")
                 self._end(EXIT_CODE)
                 return
         ward.warned_at = ward.valid_until
         if self._on_jeopardy is not None:
-            self._on_jeopardy(ward.name, max(0.0, ward.valid_until - now))
+            self._warn(self._on_jeopardy, ward, max(0.0, ward.valid_until - now))
+
+    @staticmethod
+    def _warn(on_jeopardy: Callable[[str, float], None], ward: Ward, left_s: float) -> None:
+        try:
+            on_jeopardy(ward.name, left_s)
+        except Exception:  # noqa: BLE001 - a bug of the caller's must not end the thread that may have to end the process
+            get_logger("election").exception("election.guard_callback_raised", lease=ward.name)
+
+
+def _say(text: str) -> None:
+    """Say it, if there is anybody to say it to: what follows must not depend on that."""
+    with contextlib.suppress(Exception):  # standard error is closed, or None
+        sys.stderr.write(text)

@@ -78,6 +78,36 @@ def test_the_thread_warns_and_then_ends_the_process_without_any_loop(capfd):
     assert "did not end in time" in capfd.readouterr().err
 
 
+def test_a_warning_that_raises_does_not_keep_it_from_ending_the_process(caplog):
+    said: queue.Queue[object] = queue.Queue()
+    clock = HandClock()
+
+    def fails(lease: str, left_s: float) -> None:
+        said.put((lease, left_s))
+        raise RuntimeError("a bug of the caller's")
+
+    with Guard(clock=clock, on_jeopardy=fails, end=said.put) as guard:
+        guard.add(ward(1001.0))
+        assert said.get(timeout=5) == ("default/x", 1.0)
+        clock.time = 1005.0
+        guard.add(ward(2000.0))  # wakes it
+        assert said.get(timeout=5) == EXIT_CODE
+    assert "a bug of the caller's" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [None, "closed"])
+def test_without_standard_error_it_ends_the_process_all_the_same(stream, monkeypatch, tmp_path):
+    said: queue.Queue[object] = queue.Queue()
+    if stream == "closed":
+        stream = (tmp_path / "gone").open("w")
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    with Guard(clock=HandClock(), end=said.put) as guard:
+        guard.add(ward(900.0))
+        assert said.get(timeout=5) == EXIT_CODE
+
+
 def test_a_guard_serves_one_client():
     with Guard() as guard, pytest.raises(ConfigurationError, match="each client its own"), guard:
         pass
