@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from lease_aio.errors import ConfigurationError
 
+_INT32_MAX = 2**31 - 1
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
@@ -48,12 +50,7 @@ class Timing:
             )
 
     def _check_values(self) -> None:
-        duration = self.lease_duration_s
-        if not _is_number(duration) or duration != int(duration) or not 1 <= duration < 2**31:
-            raise ConfigurationError(
-                f"lease_duration_s={duration!r} must be whole seconds from 1 to 2147483647: "
-                "the Lease stores it as a 32-bit integer"
-            )
+        check_duration(self.lease_duration_s)
         for name in ("renew_interval_s", "request_timeout_s", "retry_interval_s"):
             value = getattr(self, name)
             if not _is_number(value) or value <= 0:
@@ -77,6 +74,19 @@ class Timing:
         """
         duration = written_duration_s if written_duration_s and written_duration_s > 0 else self.lease_duration_s
         return duration * (1 + self.clock_error)
+
+
+def check_duration(seconds: object) -> None:
+    """Refuse what a Lease cannot store as a duration; a float is no integer to an API server, even if it is whole.
+
+    Raises:
+        ConfigurationError: it is no int, or out of range.
+    """
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= _INT32_MAX:
+        raise ConfigurationError(
+            f"lease_duration_s={seconds!r} must be whole seconds from 1 to {_INT32_MAX}, as an int: "
+            "the Lease stores it as a 32-bit integer"
+        )
 
 
 def _is_number(value: object) -> bool:

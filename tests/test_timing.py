@@ -15,6 +15,7 @@ from lease_aio.timing import Timing
         ({"lease_duration_s": 0}, "lease_duration_s=0"),
         ({"lease_duration_s": -15}, "lease_duration_s=-15"),
         ({"lease_duration_s": 15.5}, "lease_duration_s=15.5"),
+        ({"lease_duration_s": 15.0}, "lease_duration_s=15.0 must be whole seconds"),
         ({"lease_duration_s": 2**31}, "lease_duration_s=2147483648"),
         ({"lease_duration_s": True}, "lease_duration_s=True"),
         ({"lease_duration_s": math.nan}, "lease_duration_s=nan"),

@@ -12,7 +12,7 @@ import anyio.abc
 from lease_aio.api.protocol import Api
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, ConfigurationError
-from lease_aio.heartbeat.renewal.rules import RenewalRules, check_duration
+from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.identity.listeners import tell
 from lease_aio.identity.own import News, OwnLease
 from lease_aio.identity.succession import IdentityRenewer
@@ -32,6 +32,7 @@ from lease_aio.recipes.group import MEMBER_ANNOTATION, MEMBER_LABEL, read_member
 from lease_aio.recipes.leftovers import Leftovers
 from lease_aio.recipes.sweeper import Sweeper
 from lease_aio.scheduler import Scheduler
+from lease_aio.timing import check_duration
 
 _LONGEST_BACKOFF_S = 7.0
 

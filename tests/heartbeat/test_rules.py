@@ -11,6 +11,7 @@ from lease_aio.heartbeat.renewal.rules import Owner, RenewalRules, node_rules
         ({"lease_duration_s": 0}, "lease_duration_s=0"),
         ({"lease_duration_s": 2**31}, "32-bit"),
         ({"lease_duration_s": 40.5}, "whole seconds"),
+        ({"lease_duration_s": 40.0}, "as an int"),
         ({"lease_duration_s": "40"}, "lease_duration_s='40'"),
         ({"renew_interval_s": 0}, "renew_interval_s=0"),
         ({"renew_interval_s": float("nan")}, "renew_interval_s=nan"),

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 
 from lease_aio.errors import ConfigurationError
 from lease_aio.naming import check_namespace
+from lease_aio.timing import check_duration
 
 NODE_LEASES = "kube-node-lease"
 """The namespace in which the control plane looks for node leases."""
-
-_INT32_MAX = 2**31 - 1
 
 
 class Owner(enum.Enum):
@@ -108,20 +107,6 @@ def node_rules(
         backoff_jitter=backoff_jitter,
         random=random,
     )
-
-
-def check_duration(seconds: object) -> None:
-    """Refuse what a Lease cannot store as a duration.
-
-    Raises:
-        ConfigurationError: it is not whole seconds, or out of range.
-    """
-    number = seconds if isinstance(seconds, int | float) and not isinstance(seconds, bool) else math.nan
-    if not 1 <= number <= _INT32_MAX or number != int(number):
-        raise ConfigurationError(
-            f"lease_duration_s={seconds!r} must be whole seconds from 1 to {_INT32_MAX}: "
-            "the Lease stores it as a 32-bit integer"
-        )
 
 
 def _check(name: str, value: float, *, more_than: float | None = None) -> None:
