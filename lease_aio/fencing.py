@@ -17,6 +17,7 @@ was seen, and every write is refused until the kept tokens are removed by hand: 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -41,6 +42,7 @@ FENCE_ANNOTATION = "lease-aio/fence"
 """The annotation that holds the largest token of a Kubernetes object, in decimal digits."""
 
 _SEEN = "SELECT token FROM lease_aio_fence WHERE resource = ?"
+_TOKEN = re.compile(r"\d{1,20}", re.ASCII)  # a resourceVersion is a uint64
 _PATCH_ATTEMPTS = 5
 
 
@@ -125,8 +127,10 @@ def fence_of(value: KubeObject) -> int:
         MalformedObject: somebody wrote something else into the annotation.
     """
     text = value.metadata.annotations.get(FENCE_ANNOTATION, "0")
-    if not (text.isascii() and text.isdigit()):
-        raise MalformedObject(value.kind or "object", f"its annotation {FENCE_ANNOTATION} is {text!r}, not a number")
+    if _TOKEN.fullmatch(text) is None:
+        raise MalformedObject(
+            value.kind or "object", f"its annotation {FENCE_ANNOTATION} is {text[:40]!r}, not a number"
+        )
     return int(text)
 
 

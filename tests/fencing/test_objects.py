@@ -47,9 +47,10 @@ async def test_a_missing_object_is_not_created(api, name):
         await fenced_patch(api, LEASES, "nobody-made-it", "default", token=1, body={})
 
 
-async def test_an_annotation_of_somebody_elses_making_is_an_error(api, name):
-    await api.patch(NODES, name, body={"metadata": {"annotations": {FENCE_ANNOTATION: "-3"}}})
-    with pytest.raises(MalformedObject, match=r"lease-aio/fence is '-3', not a number"):
+@pytest.mark.parametrize(("text", "shown"), [("-3", "'-3'"), ("", "''"), ("٣", "'٣'"), ("9" * 5000, f"'{'9' * 40}'")])
+async def test_an_annotation_of_somebody_elses_making_is_an_error(api, name, text, shown):
+    await api.patch(NODES, name, body={"metadata": {"annotations": {FENCE_ANNOTATION: text}}})
+    with pytest.raises(MalformedObject, match=f"lease-aio/fence is {shown}, not a number"):
         await fenced_patch(api, NODES, name, token=1, body={})
 
 
