@@ -14,7 +14,7 @@ from lease_aio.scheduler.renewal import Priority, Renewal
 
 FACTOR = 2.3
 """Catching up, in multiples of the steady rate: fast enough for a read and a write of each within a period, and from a
-full bucket still less than three times that rate in any second (tests/heartbeat/test_outages.py)."""
+full bucket still less than three times that rate in any second (tests/heartbeat/fleet/test_outages.py)."""
 
 ON_TIME_S = 1.0
 """Started no later than this after its due time, a renewal that did not fail before is on time."""

@@ -11,7 +11,7 @@ from lease_aio.heartbeat.record.tally import FleetReport
 from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.report.document import from_document, from_json, to_document, to_json
 from lease_aio.scheduler import Histogram
-from tests.heartbeat.runs import NODES, SILENT, empty, made_up
+from tests.heartbeat.report.runs import NODES, SILENT, empty, made_up
 
 MADE_UP = made_up()
 

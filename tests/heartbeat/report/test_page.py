@@ -17,7 +17,7 @@ from lease_aio.heartbeat.record.tally import FleetReport
 from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.report import report_page, write_json, write_report
 from lease_aio.heartbeat.report.document import from_json, to_document
-from tests.heartbeat.runs import NODES, SILENT, empty, made_up
+from tests.heartbeat.report.runs import NODES, SILENT, empty, made_up
 
 pytest.importorskip("plotly")
 

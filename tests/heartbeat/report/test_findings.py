@@ -7,7 +7,7 @@ from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.report import Finding, Level, findings
 from lease_aio.heartbeat.states import NodeState as State
 from lease_aio.scheduler import Histogram, HistogramSnapshot
-from tests.heartbeat.runs import empty, made_up
+from tests.heartbeat.report.runs import empty, made_up
 
 
 def counted(*values_s: float) -> HistogramSnapshot:
