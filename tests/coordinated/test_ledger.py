@@ -112,6 +112,44 @@ def test_a_server_that_drops_the_field_is_found_out_by_what_it_stores():
     assert "lease-aio/preferred-holder" in it.look(KEY, 0.1, NOW_US).lease.metadata.annotations
 
 
+def asked_and_answered():
+    """`a` was asked; the watch has shown the question, and the answer, before the write of the question returned."""
+    it = ledger(candidate("a", renewed_s=60))
+    (asked,) = it.look(KEY, 0.0, NOW_US).pings
+    asked = at_version(asked, 8)
+    it.candidate_changed(asked, 0.1)
+    it.candidate_changed(at_version(candidate("a", renewed_s=-1, pinged_s=0), 9), 0.2)
+    return it, asked
+
+
+def test_a_question_that_is_confirmed_after_its_answer_was_seen_is_old_news():
+    it, asked = asked_and_answered()
+    it.candidate_asked(asked, 0.3)
+    assert it.look(KEY, 0.3, NOW_US + 300_000).chosen == "a"
+
+
+def test_a_question_that_is_confirmed_after_the_candidates_end_brings_nobody_back():
+    it, asked = asked_and_answered()
+    it.candidate_gone("default", "a", 0.3)
+    it.candidate_asked(asked, 0.4)
+    assert not it.manages(KEY)
+
+
+def test_a_question_that_is_confirmed_before_it_is_seen_is_not_asked_again():
+    it = ledger(candidate("a", renewed_s=60))
+    (asked,) = it.look(KEY, 0.0, NOW_US).pings
+    it.candidate_asked(at_version(asked, 8), 0.1)
+    assert it.look(KEY, 0.2, NOW_US + 200_000).pings == ()
+
+
+def test_an_appointment_that_is_confirmed_after_the_leases_end_brings_no_lease_back():
+    it = ledger(candidate("a"), found=lease("gone", renewed_s=60))
+    step = it.look(KEY, 20.0, NOW_US)
+    it.lease_gone(*KEY, 20.1)
+    it.wrote(step, at_version(step.lease, 10), 20.2)
+    assert it.look(KEY, 20.2, NOW_US).lease.resource_version == ""
+
+
 def test_a_lease_that_is_gone_is_made_anew():
     it = ledger(candidate("a"), found=lease("a"))
     it.look(KEY, 0.0, NOW_US)

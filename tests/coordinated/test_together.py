@@ -165,6 +165,24 @@ async def test_a_leader_that_falls_silent_is_followed_by_whom_the_coordinator_ap
     assert stage.led[:3] == ["a", "b", "a"]
 
 
+class Late(Network):
+    """A server whose answers to questions put to candidates come a second late."""
+
+    async def __call__(self, moment, call):
+        await super().__call__(moment, call)
+        if moment is Moment.AFTER and (call.verb, call.resource) == ("update", LEASE_CANDIDATES.label):
+            await anyio.sleep(1)
+
+
+async def test_who_has_answered_before_the_question_was_confirmed_has_answered():
+    stage = Stage()
+    async with stage.member("new", "1.32.0"), stage.client("coordinator", Late()) as leases, leases.coordinator():
+        await stage.leader("new", within_s=60)
+        await anyio.sleep(20)
+        async with stage.member("old", "1.31.0"):
+            assert await stage.leader("old", within_s=60) < 5 + 1
+
+
 async def test_of_two_coordinators_one_acts_and_the_other_follows_it():
     stage = Stage()
     async with stage.member("new", "1.32.0"), stage.client("two") as second:

@@ -216,7 +216,7 @@ class Coordinator:
             self._failed(key, "ask", error)
             self._ledger.failed(key, self._engine.clock.now())
         else:
-            self._candidate_changed(stored)
+            self._ledger.candidate_asked(stored, self._engine.clock.now())
 
     async def _write(self, key: Key, step: Step) -> bool:
         assert step.lease is not None

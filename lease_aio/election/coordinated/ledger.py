@@ -51,15 +51,27 @@ class Ledger:
     # ------------------------------------------------------------------ what the watches tell
 
     def candidate_changed(self, candidate: LeaseCandidate, now: float) -> None:
-        """A LeaseCandidate has this state."""
+        """A LeaseCandidate has this state; older ones than what is known are passed over."""
         me = (candidate.namespace, candidate.name)
         key = (candidate.namespace, candidate.spec.lease_name)
+        known = self._candidate(*me)
+        if known is not None and int(candidate.resource_version) < int(known.resource_version):
+            return
         if self._lease_of.get(me, key) != key:
             self.candidate_gone(*me, now)
         self._lease_of[me] = key
         self._candidates.setdefault(key, {})[candidate.name] = candidate
         if has_answered(candidate):  # else it was asked just now: the look that asked it has set its time
             self._look_by(key, now)
+
+    def candidate_asked(self, candidate: LeaseCandidate, now: float) -> None:
+        """A question was stored like this. The watch may have shown the answer before, or the candidate's end."""
+        if self._candidate(candidate.namespace, candidate.name) is not None:
+            self.candidate_changed(candidate, now)
+
+    def _candidate(self, namespace: str, name: str) -> LeaseCandidate | None:
+        key = self._lease_of.get((namespace, name))
+        return None if key is None else self._candidates[key][name]
 
     def candidate_gone(self, namespace: str, name: str, now: float) -> None:
         """A LeaseCandidate is no more."""
@@ -86,8 +98,12 @@ class Ledger:
         if self._leases.pop((namespace, name), None) is not None:
             self._look_by((namespace, name), now)
 
+    def manages(self, key: Key) -> bool:
+        """Whether there are candidates for that Lease."""
+        return key in self._candidates
+
     def _look_by(self, key: Key, at: float) -> None:
-        if key in self._candidates:
+        if self.manages(key):
             self._due[key] = min(at, self._due.get(key, math.inf))
 
     # ------------------------------------------------------------------ looks
@@ -134,10 +150,12 @@ class Ledger:
         return at if at > now else math.inf
 
     def wrote(self, step: Step, stored: Lease, now: float) -> None:
-        """The Lease was stored like this."""
+        """The Lease was stored like this. The watch may have shown its end before."""
         assert step.lease is not None
         if step.lease.spec.strategy and not stored.spec.strategy:
             self.field_dropped = True
+        if step.lease.resource_version and (stored.namespace, stored.name) not in self._leases:
+            return
         self.lease_changed(stored, now)
         if preferred_holder(step.lease) != preferred_holder(stored):
             self._look_by((stored.namespace, stored.name), now)
