@@ -132,6 +132,8 @@ async def coordinate(leases: LeaseClient, output: Output, *, everywhere: bool) -
             output.event("asked", f"{where}: asked {', '.join(decision.asked)}", lease=where, asked=decision.asked)
         elif decision.problem:
             output.event("stuck", f"{where}: {decision.problem}", lease=where, problem=decision.problem)
+        else:
+            output.event("unstuck", f"{where}: somebody can be elected again", lease=where)
 
     namespace = "" if everywhere else None
     async with leases.coordinator(namespace=namespace, observer=hear) as coordinator:

@@ -43,5 +43,5 @@ class CoordinatorMetrics:
         self._questions.labels(*where).inc(len(decision.asked))
         if decision.chosen:
             (self._preferences if decision.preferred else self._appointments).labels(*where).inc()
-        if decision.chosen or decision.problem:
+        if not decision.asked:
             self._stuck.labels(*where).set(bool(decision.problem))

@@ -224,6 +224,32 @@ async def test_a_candidate_whose_wall_clock_is_far_off_is_elected_like_any_other
                 assert stage.at_work == []
 
 
+async def test_what_keeps_it_from_electing_is_told_once_and_taken_back_when_it_is_over():
+    stage, told = Stage(), []
+    async with stage.client("coordinator") as leases, leases.coordinator(observer=told.append):
+        async with stage.member("a", fallback_after_s=1000.0):
+            async with stage.member("b", strategy="example.com/x", fallback_after_s=1000.0):
+                await anyio.sleep(120)
+                (problem,) = [one.problem for one in told if one.problem]
+                assert "ask for different strategies" in problem
+            await stage.leader("a", within_s=20)
+        said = [(bool(one.problem), one.chosen) for one in told if not one.asked]
+        assert said == [(True, ""), (False, ""), (False, "a")]
+
+
+async def test_a_problem_of_candidates_that_are_no_more_is_none():
+    stage, told = Stage(), []
+    info = CandidateInfo(binary_version="1.30.0").candidate("dead", "default", lease="x", at=MicroTime(WALL_START_US))
+    async with stage.client("coordinator") as leases, leases.coordinator(observer=told.append):
+        await anyio.sleep(60)
+        await stage.admin.create(LEASE_CANDIDATES, info)
+        await anyio.sleep(60)
+        assert told[-1].problem == "no candidate gave a sign of life"
+        await stage.admin.delete(LEASE_CANDIDATES, "dead", "default")
+        await anyio.sleep(1)
+        assert (told[-1].problem, told[-1].chosen, told[-1].asked) == ("", "", ())
+
+
 async def test_a_strategy_that_raises_ends_the_coordinator_with_its_error():
     def broken(_):
         raise ZeroDivisionError

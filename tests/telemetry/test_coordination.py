@@ -32,3 +32,9 @@ async def test_appointments_preferences_questions_and_being_stuck_are_counted():
         async with stage.member("third", "1.32.0", strategy="example.com/other"):
             await anyio.sleep(30)
             assert value("stuck") == 1
+        await anyio.sleep(10)
+        assert value("stuck") == 0, "the one that leads is the best of those that are left"
+        async with stage.member("third", "1.32.0", strategy="example.com/other"):
+            await anyio.sleep(30)
+            assert value("stuck") == 1
+    assert value("stuck") == 0, "whoever coordinates now may see it otherwise"

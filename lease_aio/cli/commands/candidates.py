@@ -115,7 +115,7 @@ def candidates_coordinate_command(
 ) -> None:
     """Be the coordinator until stopped, for a cluster that has none: the oldest emulation version leads.
 
-    Of several, one acts at a time. Events: coordinating, asked, appointed, preferred, stuck.
+    Of several, one acts at a time. Events: coordinating, asked, appointed, preferred, stuck, unstuck.
     """
 
     def prepare() -> Work:

@@ -32,7 +32,7 @@ COORDINATOR_LEASE = "lease-aio-coordinator"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """What a coordinator did about one Lease.
+    """What a coordinator did about one Lease; one that says nothing of all this takes the problem told before back.
 
     Attributes:
         lease: Its name.
@@ -135,7 +135,7 @@ class Coordinator:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._follow, LEASES, self._lease_changed, self._ledger.lease_gone)
-                tasks.start_soon(self._follow, LEASE_CANDIDATES, self._candidate_changed, self._ledger.candidate_gone)
+                tasks.start_soon(self._follow, LEASE_CANDIDATES, self._candidate_changed, self._candidate_gone)
                 tasks.start_soon(self._collect, term)
                 await self._look_on(term)
         except BaseExceptionGroup as group:
@@ -145,6 +145,8 @@ class Coordinator:
             raise found from None
         finally:
             self.acting = False
+            for key in tuple(self._problems):  # whoever acts next sees for itself
+                self._tell_problem(key, "")
 
     async def _follow(
         self, resource: Resource[T], changed: Callable[[T], None], gone: Callable[[str, str, float], None]
@@ -166,6 +168,11 @@ class Coordinator:
 
     def _candidate_changed(self, candidate: LeaseCandidate) -> None:
         self._ledger.candidate_changed(candidate, self._engine.clock.now())
+
+    def _candidate_gone(self, namespace: str, name: str, now: float) -> None:
+        self._ledger.candidate_gone(namespace, name, now)
+        for key in [key for key in self._problems if not self._ledger.manages(key)]:
+            self._tell_problem(key, "")
 
     async def _look_on(self, term: Term) -> None:
         clock, ledger = self._engine.clock, self._ledger
@@ -197,7 +204,8 @@ class Coordinator:
     # ------------------------------------------------------------------ what a look leads to
 
     async def _perform(self, key: Key, step: Step) -> None:
-        self._tell_problem(key, step.problem)
+        if not step.undecided:
+            self._tell_problem(key, step.problem)
         failed = False
         if step.pings:
             async with anyio.create_task_group() as tasks:
@@ -257,6 +265,8 @@ class Coordinator:
             self._tell(key, problem=problem)
         else:
             del self._problems[key]
+            self._log.info("coordinator.unstuck", lease=_shown(key))
+            self._tell(key)
 
     def _tell(
         self, key: Key, *, chosen: str = "", preferred: bool = False, asked: tuple[str, ...] = (), problem: str = ""

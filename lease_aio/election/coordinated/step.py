@@ -33,6 +33,7 @@ class Step:
         chosen: Who was elected; empty where nobody was.
         look_again_s: When to look again, if nothing changes before; None: not before something changes.
         problem: Why nobody could be elected; empty if there is none.
+        undecided: Candidates were asked, now or before, and may still answer.
     """
 
     pings: tuple[LeaseCandidate, ...] = ()
@@ -40,6 +41,7 @@ class Step:
     chosen: str = ""
     look_again_s: float | None = None
     problem: str = ""
+    undecided: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +90,7 @@ def look(view: View) -> Step:
         return Step(look_again_s=timing.look_again_s, problem=str(error))
     pings, waits = _pings(view, candidates)
     if pings or waits:
-        return Step(pings=pings, look_again_s=timing.look_again_s)
+        return Step(pings=pings, look_again_s=timing.look_again_s, undecided=True)
     alive = [each for each in candidates if rules.is_fresh(each, wall_us, timing)]
     return _elect(view, alive)
 
