@@ -8,7 +8,7 @@ from lease_aio.api import LEASE_CANDIDATES
 from lease_aio.api.memory import Moment
 from lease_aio.election import EndReason
 from lease_aio.election.coordinated import FALLBACK_AFTER_S, CandidateInfo
-from lease_aio.election.coordinated.nomination import UNSERVED_S
+from lease_aio.election.coordinated.nomination import RENEW_S, UNSERVED_S
 from lease_aio.model import MicroTime
 from lease_aio.server.status import StatusError
 from lease_aio.testing.virtual import WALL_START_US
@@ -260,3 +260,33 @@ async def test_a_strategy_that_raises_ends_the_coordinator_with_its_error():
             async with leases.coordinator(strategies={"example.com/x": broken}):
                 await anyio.sleep_forever()
     assert raised.group_contains(ZeroDivisionError)
+
+
+class Forbids(Network):
+    """A server that takes the right to write LeaseCandidates away when `from_now_on` is set."""
+
+    from_now_on = False
+    asked = 0
+
+    async def __call__(self, moment, call):
+        await super().__call__(moment, call)
+        writes = call.resource == LEASE_CANDIDATES.label and call.verb in {"create", "update"}
+        if self.from_now_on and moment is Moment.BEFORE and writes:
+            self.asked += 1
+            raise StatusError(403, "Forbidden", "leasecandidates are not yours")
+
+
+async def test_a_leader_whose_candidate_is_refused_leads_on_says_so_once_and_asks_again_once_a_minute(logs):
+    stage, network = Stage(), Forbids()
+    async with stage.member("a", faults=network):
+        await stage.leader("a", within_s=60)
+        await anyio.sleep(1)
+        network.from_now_on = True
+        await anyio.sleep(RENEW_S + 600)
+        assert stage.led == ["a"]
+        assert 10 <= network.asked <= 12
+        network.from_now_on = False
+        await anyio.sleep(UNSERVED_S + TIMING.renew_interval_s)
+        (candidate,) = await stage.candidates()
+        assert stage.clock.wall_us() - candidate.spec.renew_time.epoch_us < 70 * 10**6
+    assert [line["event"] for line in logs].count("election.candidate_refused") == 1

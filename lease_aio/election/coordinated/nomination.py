@@ -23,7 +23,7 @@ RENEW_S = 300.0
 POLL_S = 2.0
 """Between two looks for a question, where there is no watch; a coordinator waits 5 s for the answer."""
 UNSERVED_S = 60.0
-"""Between two attempts at an API server that has no LeaseCandidates."""
+"""Between two attempts at an API server that has no LeaseCandidates, or does not let a leader write its own."""
 
 
 class Verb(enum.Enum):

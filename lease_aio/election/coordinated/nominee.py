@@ -9,7 +9,7 @@ import anyio
 
 from lease_aio.api import LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2, Backoff
 from lease_aio.election.coordinated.info import CandidateInfo
-from lease_aio.election.coordinated.nomination import Ask, Nomination, Verb
+from lease_aio.election.coordinated.nomination import UNSERVED_S, Ask, Nomination, Verb
 from lease_aio.election.engine import Engine
 from lease_aio.election.failures import failure_of
 from lease_aio.election.requests import Failure
@@ -75,6 +75,8 @@ class Nominee:
         self._subscription: Subscription[LeaseCandidate] | None = None
         self._over = anyio.Event()
         self._told_served = True
+        self._told_refused = False
+        self._refused_until = -math.inf
 
     @property
     def published(self) -> bool:
@@ -82,8 +84,8 @@ class Nominee:
         return self._nomination.published
 
     def publish(self) -> None:
-        """Have it published, and kept alive. Returns at once; harmless when repeated."""
-        if self._nomination.wanted:
+        """Have it published, and kept alive; after a refusal, not at once again. Returns at once; may be repeated."""
+        if self._nomination.wanted or self._engine.clock.now() < self._refused_until:
             return
         self._nomination.wanted = True
         if self._subscription is None:
@@ -109,6 +111,7 @@ class Nominee:
         if self._renewal is not None:
             self._engine.scheduler.remove(self._renewal)
             self._renewal = None
+        self._told_refused, self._refused_until = False, -math.inf
         self._over.set()
 
     # ------------------------------------------------------------------ the scheduler's side
@@ -146,6 +149,8 @@ class Nominee:
     def _note(self, ask: Ask, found: LeaseCandidate | None) -> None:
         asked_before = self._nomination.asked
         self._nomination.answered(ask, found, self._engine.clock.now())
+        if ask.verb in {Verb.CREATE, Verb.REPLACE}:
+            self._told_refused = False
         if ask.verb is Verb.CREATE:
             self._log.info("election.candidate_published")
         elif ask.verb is Verb.DELETE:
@@ -190,8 +195,15 @@ class Nominee:
         self._nomination.failed(ask, failure, self._engine.clock.now(), retry_after_s=error.retry_after_s)
         self._tell_served()
         if failure is Failure.PERMANENT and wanted:
-            self._elector.nomination_refused(error)
+            self._refused(error)
         return self._verdict(renewed=False, failed=True, retry_after_s=error.retry_after_s)
+
+    def _refused(self, error: ApiError) -> None:
+        """Told once. A leader goes on, and rights may be given back."""
+        self._refused_until = self._engine.clock.now() + UNSERVED_S
+        if not self._told_refused:
+            self._told_refused = True
+            self._elector.nomination_refused(error)
 
     def _tell_served(self) -> None:
         served = self._nomination.served
