@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
-from lease_aio.api import LEASE_CANDIDATES, LEASES
+from lease_aio.api import LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2, LEASES
 from lease_aio.cli.output import Output
 from lease_aio.client import LeaseClient
 from lease_aio.election import Decision
+from lease_aio.election.appointment import preferred_holder
 from lease_aio.election.coordinated.rules import has_answered
 from lease_aio.errors import ConfigurationError, NotFound
 from lease_aio.model import Lease, LeaseCandidate
@@ -41,10 +43,9 @@ class Row:
     @property
     def state(self) -> str:
         """Where it stands: it leads, is preferred, is asked for a sign of life, or waits."""
-        spec = self.lease.spec if self.lease is not None else None
-        if spec is not None and spec.holder_identity == self.candidate.name:
+        if self.lease is not None and self.lease.holder == self.candidate.name:
             return "leads"
-        if spec is not None and spec.preferred_holder == self.candidate.name:
+        if self.lease is not None and preferred_holder(self.lease) == self.candidate.name:
             return "preferred"
         return "waits" if has_answered(self.candidate) else "asked"
 
@@ -104,13 +105,10 @@ async def list_candidates(leases: LeaseClient, output: Output, *, everywhere: bo
         ConfigurationError: the API server has none at all.
     """
     namespace = "" if everywhere else leases.namespace
-    try:
-        found = await leases.api.list(LEASE_CANDIDATES, namespace)
-    except NotFound as error:
-        raise ConfigurationError(_UNSERVED) from error
+    found = await _candidates(leases, namespace)
     held = await leases.api.list(LEASES, namespace)
     by_name = {(lease.namespace, lease.name): lease for lease in held.items}
-    rows = rows_of(found.items, by_name, time.time_ns() // 1000)
+    rows = rows_of(found, by_name, time.time_ns() // 1000)
     for row in rows:
         output.event("candidate", **row.fields)
     if not output.json:
@@ -119,8 +117,19 @@ async def list_candidates(leases: LeaseClient, output: Output, *, everywhere: bo
     return 0
 
 
+async def _candidates(leases: LeaseClient, namespace: str) -> Sequence[LeaseCandidate]:
+    for resource in (LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2):
+        with contextlib.suppress(NotFound):
+            return (await leases.api.list(resource, namespace)).items
+    raise ConfigurationError(_UNSERVED)
+
+
 async def coordinate(leases: LeaseClient, output: Output, *, everywhere: bool) -> int:
-    """Coordinate by `OldestEmulationVersion` until cancelled."""
+    """Coordinate by `OldestEmulationVersion` until cancelled.
+
+    Raises:
+        ConfigurationError: the API server has no candidates, or not in v1beta1.
+    """
 
     def hear(decision: Decision) -> None:
         where = f"{decision.namespace}/{decision.lease}"
@@ -136,7 +145,12 @@ async def coordinate(leases: LeaseClient, output: Output, *, everywhere: bool) -
             output.event("unstuck", f"{where}: somebody can be elected again", lease=where)
 
     namespace = "" if everywhere else None
-    async with leases.coordinator(namespace=namespace, observer=hear) as coordinator:
-        output.event("coordinating", f"coordinating as {coordinator.identity}", identity=coordinator.identity)
-        await anyio.sleep_forever()
+    try:
+        async with leases.coordinator(namespace=namespace, observer=hear) as coordinator:
+            output.event("coordinating", f"coordinating as {coordinator.identity}", identity=coordinator.identity)
+            await anyio.sleep_forever()
+    except NotFound as error:
+        if error.call.resource == LEASE_CANDIDATES.label:
+            raise ConfigurationError(_UNSERVED) from error
+        raise
     return 0

@@ -17,6 +17,7 @@ from lease_aio.client import LeaseClient
 from lease_aio.clock import SystemClock
 from lease_aio.election import DuplicateIdentity, Ended, Event, Term, Waiting
 from lease_aio.election.coordinated import CandidateInfo
+from lease_aio.election.coordinated.info import check_candidate_name
 from lease_aio.errors import ConfigurationError, TermLost
 from lease_aio.naming import check_lease_name
 from lease_aio.timing import Timing
@@ -37,7 +38,7 @@ class LeadOptions:
         coordinated: Wait for a coordinator, and tell it this.
 
     Raises:
-        ConfigurationError: the name is none, or the command cannot be run.
+        ConfigurationError: the name is none, the command cannot be run, or the identity cannot name a LeaseCandidate.
     """
 
     name: str
@@ -50,6 +51,8 @@ class LeadOptions:
     def __post_init__(self) -> None:
         check_lease_name(self.name)
         check_command(self.command)
+        if self.coordinated is not None and self.identity is not None:
+            check_candidate_name(self.identity)
 
     @property
     def grace_s(self) -> float:
