@@ -1,7 +1,8 @@
 """The monitor's rules, whole: told what is seen and what time it is, it says what follows. Pure.
 
 Source of the rules: node-lifecycle-controller of kubernetes/kubernetes, read at 1.37. What it takes from a Node and a
-Lease is in `memory`, what it makes of zones in `zones`, what it taints in `taints`; here they are put together.
+Lease is in `memory`, whom it knows in `roster`, what it makes of zones in `zones`, what it taints in `taints`; whether
+it can trust what it was told, in `outlook` and `doubts`. Here they are put together.
 
 A pass is `examine`, then `confirm` for each of the expired with what the server has of its Lease, then `conclude`.
 `assess` is a pass with nobody to ask.
@@ -9,38 +10,20 @@ A pass is `examine`, then `confirm` for each of the expired with what the server
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
-from lease_aio.heartbeat.monitor.facts import BY_LEASE_ALONE, LeaseFacts, NodeFacts, facts_of_lease, facts_of_node
+from lease_aio.heartbeat.monitor.doubts import Doubts
+from lease_aio.heartbeat.monitor.facts import BY_LEASE_ALONE, facts_of_lease, facts_of_node
 from lease_aio.heartbeat.monitor.memory import Memory, renew_plain
 from lease_aio.heartbeat.monitor.outlook import Cause, Outlook
+from lease_aio.heartbeat.monitor.roster import Roster
 from lease_aio.heartbeat.monitor.settings import Mode, MonitorSettings
-from lease_aio.heartbeat.monitor.taints import Taints
-from lease_aio.heartbeat.monitor.verdicts import (
-    Availability,
-    Finding,
-    NodeVerdict,
-    Reason,
-    Sight,
-    SightVerdict,
-    Verdict,
-)
-from lease_aio.heartbeat.monitor.zones import Zones, ZoneView
+from lease_aio.heartbeat.monitor.verdicts import Availability, Reason, Sight, SightVerdict, Verdict
+from lease_aio.heartbeat.monitor.zones import ZoneView
 from lease_aio.model import Lease, Node
 
-_FINDINGS = {
-    Availability.PENDING: Finding.PENDING,
-    Availability.READY: Finding.READY,
-    Availability.NOT_READY: Finding.NOT_READY,
-    Availability.UNKNOWN: Finding.UNKNOWN,
-}
 _KUBELETS_WORD = (Availability.READY, Availability.NOT_READY)
-_QUIET_INTERVALS = 1.5  # no renewal of anybody for so many renew intervals is worth a question
-_ASKED_WHEN_QUIET = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,15 +54,11 @@ class Judge:
     def __init__(self, settings: MonitorSettings | None = None, *, now: float, sight: Sight = Sight.FULL) -> None:
         self.settings = settings or MonitorSettings()
         self._careful = self.settings.mode is Mode.CAREFUL
-        self._nodes: dict[str, Memory] = {}
-        self._strays: dict[str, LeaseFacts] = {}  # Leases of which no Node is known
-        self._leases_version = 0  # of the newest Lease told
-        self._wanted_version = 0  # of the newest Lease that the server is known to have
-        self._heard_at = now  # when a Lease was last told, or found to be as it was told
         self._touched: dict[str, Memory] = {}  # to be looked at in the next pass
         self._out: list[Verdict] = []
-        self._zones = Zones(self.settings)
-        self._taints = Taints(self.settings, self._zones, self._nodes, self._out.append)
+        self._roster = Roster(self.settings, self._out.append)
+        self._nodes = self._roster.nodes
+        self._doubts = Doubts(self.settings.renew_interval_s, now)
         self._outlook = Outlook(sight, now)
 
     # ------------------------------------------------------------------ what is known
@@ -92,12 +71,12 @@ class Judge:
     @property
     def lease_names(self) -> list[str]:
         """Of all Leases as last told."""
-        return [*self._strays, *(memory.name for memory in self._nodes.values() if memory.observed is not None)]
+        return [*self._roster.strays, *(memory.name for memory in self._nodes.values() if memory.observed is not None)]
 
     @property
     def zones(self) -> tuple[ZoneView, ...]:
         """All zones, with their states as of the last pass."""
-        return self._zones.views()
+        return self._roster.zones.views()
 
     @property
     def outlook(self) -> Outlook:
@@ -107,12 +86,12 @@ class Judge:
     @property
     def stopped(self) -> bool:
         """Evictions have stopped in all zones."""
-        return self._zones.stopped
+        return self._roster.zones.stopped
 
     @property
     def next_eviction(self) -> float:
         """When the next NoExecute taint would be set; infinity where none waits."""
-        return self._taints.next_at
+        return self._roster.taints.next_at
 
     # ------------------------------------------------------------------ what is told
 
@@ -123,9 +102,9 @@ class Judge:
             self._forget(memory, now)
             memory = None
         if memory is None:
-            memory = self._meet(node.name, facts, now)
+            memory = self._roster.meet(node.name, facts, now)
         else:
-            self._update(memory, facts, now)
+            self._roster.update(memory, facts, now)
         self._touch(memory, now, wall_us)
         return self._told()
 
@@ -138,13 +117,12 @@ class Judge:
     def lease_set(self, lease: Lease, *, now: float, wall_us: int) -> list[Verdict]:
         """A Lease exists and looks like this."""
         name, facts = lease.name, facts_of_lease(lease)
-        self._leases_version = max(self._leases_version, facts.version)
-        self._heard_at = now
+        self._doubts.heard(now, facts.version)
         self._regain(Cause.UNREACHABLE, now)
         memory = self._nodes.get(name)
         if memory is None:
-            self._strays[name] = facts
-            memory = self._meet(name, BY_LEASE_ALONE, now) if self._outlook.leases_only else None
+            self._roster.strays[name] = facts
+            memory = self._roster.meet(name, BY_LEASE_ALONE, now) if self._outlook.leases_only else None
         if memory is not None:
             memory.observed, memory.leaseless = facts, False
             self._touch(memory, now, wall_us)
@@ -152,8 +130,8 @@ class Judge:
 
     def lease_gone(self, name: str, *, now: float, wall_us: int) -> list[Verdict]:
         """A Lease does not exist any more. That is no verdict on its node: the time goes on."""
-        self._heard_at = now
-        self._strays.pop(name, None)
+        self._doubts.heard(now)
+        self._roster.strays.pop(name, None)
         if memory := self._nodes.get(name):
             memory.observed, memory.leaseless = None, self._outlook.leases_only
             self._touch(memory, now, wall_us)
@@ -168,8 +146,8 @@ class Judge:
     def leases_only(self, why: str, *, now: float, wall_us: int) -> list[Verdict]:
         """Nodes may not be seen: from now on each Lease stands for one that says it is Ready."""
         self._say(self._outlook.narrow(why, now))
-        for name in tuple(self._strays):
-            self._touch(self._meet(name, BY_LEASE_ALONE, now), now, wall_us)
+        for name in tuple(self._roster.strays):
+            self._touch(self._roster.meet(name, BY_LEASE_ALONE, now), now, wall_us)
         return self._told()
 
     def blind(self, cause: Cause, why: str, *, now: float) -> list[Verdict]:
@@ -182,24 +160,13 @@ class Judge:
         return self._told()
 
     def doubtful(self, now: float) -> tuple[str, ...]:
-        """Leases to ask the server for, because it did not answer, or nobody's renewal was told for long.
-
-        A few suffice for a quiet watch: of the nodes that live, each has renewed since.
-        """
-        unanswered = self._outlook.stands(Cause.UNREACHABLE)
-        quiet = now - self._heard_at > _QUIET_INTERVALS * self.settings.renew_interval_s
-        if not (unanswered or quiet):
-            return ()
-        alive = (one for one in self._nodes.values() if one.deadline < math.inf and one.observed is not None)
-        likeliest = heapq.nlargest(_ASKED_WHEN_QUIET, alive, key=lambda memory: memory.probe)
-        anybody = islice(self._nodes, 1) if unanswered else ()
-        return tuple(memory.name for memory in likeliest) or tuple(anybody)
+        """Leases to ask the server for, because it did not answer, or nobody's renewal was told for long."""
+        return self._doubts.suspects(self._nodes, now, unanswered=self._outlook.stands(Cause.UNREACHABLE))
 
     def compare(self, name: str, live: Lease | None, *, now: float) -> list[Verdict]:
         """What the server has in answer to a doubt: a newer Lease than was told makes blind until it is told."""
-        if live is not None and not self._is_told(name, live, now):
-            return self._told()
-        self._heard_at = now
+        if live is None or self._is_told(name, live, now):
+            self._doubts.heard(now)
         return self._told()
 
     # ------------------------------------------------------------------ a pass
@@ -215,8 +182,8 @@ class Judge:
             now: The time, which in mode `kubernetes` becomes that of all signs of life found.
             wall_us: The wall clock, epoch microseconds; see `Memory.look_as_kubernetes`.
         """
-        self._taints.evict(now)
-        if self._wanted_version <= self._leases_version:
+        self._roster.taints.evict(now)
+        if self._doubts.allayed:
             self._regain(Cause.STALE, now)
         if self._is_held(now):
             return Examination(held=True)
@@ -250,79 +217,29 @@ class Judge:
             spared: Those of the expired that must not be called Unknown in this pass.
         """
         if not examination.held:
-            fresh = self._condemn(examination.expired, spared, now)
-            self._taints.queue(fresh, now)
-            settled = self._zones.settle(now)
-            self._out.extend(settled.verdicts)
-            if settled.began:
-                self._taints.stop(now)
-            if settled.ended:
-                self._new_grace(now)
-            self._taints.release(now)
+            self._roster.taints.queue(self._condemn(examination.expired, spared, now), now)
+            self._settle(now)
         return self.evict(now=now)
 
     def evict(self, *, now: float) -> list[Verdict]:
         """The NoExecute taints whose time has come; also for between two passes."""
-        self._taints.evict(now)
+        self._roster.taints.evict(now)
         return self._told()
 
-    # ------------------------------------------------------------------ nodes that come, change and go
-
-    def _meet(self, name: str, facts: NodeFacts, now: float) -> Memory:
-        memory = self._nodes[name] = Memory(name, facts, now)
-        memory.observed = self._strays.pop(name, None)
-        if memory.state is Availability.UNKNOWN:
-            memory.reason = Reason.WRITTEN
-        self._zones.add(facts.zone, now, counts=facts.counts, ready=memory.state is Availability.READY)
-        self._out.append(_verdict(memory, Finding.NEW, None, now))
-        self._taints.meet(memory, now)
-        return memory
-
     def _forget(self, memory: Memory, now: float) -> None:
-        del self._nodes[memory.name]
         self._touched.pop(memory.name, None)
-        if memory.observed is not None:
-            self._strays[memory.name] = memory.observed
-        self._taints.forget(memory)
-        facts, memory.reason = memory.facts, Reason.GONE
-        self._zones.remove(facts.zone, counts=facts.counts, ready=memory.state is Availability.READY)
-        self._out.append(_verdict(memory, Finding.DELETED, memory.state, now))
+        self._roster.forget(memory, now)
 
-    def _update(self, memory: Memory, facts: NodeFacts, now: float) -> None:
-        old = memory.facts
-        if (old.zone, old.counts) != (facts.zone, facts.counts):
-            ready = memory.state is Availability.READY
-            if old.zone != facts.zone:
-                self._taints.move(memory)
-            self._zones.add(facts.zone, now, counts=facts.counts, ready=ready)
-            self._zones.remove(old.zone, counts=old.counts, ready=ready)
-        memory.facts, memory.plain = facts, False
-        if memory.judged and facts.posted and facts.heartbeat_us != old.heartbeat_us:
-            memory.judged = False  # had this verdict been written on the Node, its kubelet would have replaced it now
-        self._restate(memory, Reason.STATED, now)
-
-    def _restate(self, memory: Memory, reason: Reason, now: float) -> None:
-        """Let a node be what its condition says, unless this monitor has come to a verdict of its own."""
-        if memory.judged:
-            return
-        stated = memory.facts.stated
-        if stated is not Availability.UNKNOWN:
-            self._become(memory, stated, reason, now)
-        elif self.settings.heed_written:
-            self._become(memory, stated, Reason.WRITTEN, now)
-
-    def _become(self, memory: Memory, state: Availability, reason: Reason, now: float) -> None:
-        was = memory.state
-        if state is was:
-            return
-        if Availability.READY in {was, state}:
-            facts = memory.facts
-            self._zones.turn(facts.zone, counts=facts.counts, ready=state is Availability.READY)
-        memory.state, memory.reason, memory.since, memory.plain = state, reason, now, False
-        self._set_deadline(memory)
-        recovered = was is Availability.UNKNOWN and state is Availability.READY
-        self._out.append(_verdict(memory, Finding.RECOVERED if recovered else _FINDINGS[state], was, now))
-        self._taints.follow(memory, now)
+    def _settle(self, now: float) -> None:
+        """How the zones are now, and what follows for everybody."""
+        settled = self._roster.zones.settle(now)
+        self._out.extend(settled.verdicts)
+        if settled.began:
+            self._roster.taints.stop(now)
+        if settled.ended:
+            for memory in self._nodes.values():
+                self._roster.believe(memory, now)
+        self._roster.taints.release(now)
 
     # ------------------------------------------------------------------ signs of life
 
@@ -342,17 +259,9 @@ class Judge:
                 self._touched[memory.name] = memory  # it counts once more in the next pass
         if alive and memory.judged and memory.facts.stated in _KUBELETS_WORD:
             memory.judged = False  # nobody else has called it Unknown
-            self._restate(memory, Reason.HEARD, now)
+            self._roster.restate(memory, Reason.HEARD, now)
         memory.plain = memory.state in _KUBELETS_WORD
-        self._set_deadline(memory)
-
-    def _set_deadline(self, memory: Memory) -> None:
-        if memory.state is Availability.UNKNOWN or not memory.looked:
-            memory.deadline = math.inf
-        elif memory.state is Availability.PENDING:
-            memory.deadline = memory.probe + self.settings.startup_grace_s
-        else:
-            memory.deadline = memory.probe + self.settings.grace_s
+        self._roster.set_deadline(memory)
 
     def _condemn(self, expired: Iterable[str], spared: Collection[str], now: float) -> set[str]:
         """Call nodes Unknown, but those of which something was told while the server was asked."""
@@ -367,16 +276,8 @@ class Judge:
                 self._forget(memory, now)
                 continue
             fresh.add(name)
-            memory.judged = True
-            memory.lease = memory.observed
-            reason = Reason.SILENT if memory.posted else Reason.NEVER_POSTED
-            self._become(memory, Availability.UNKNOWN, reason, now)
+            self._roster.condemn(memory, now)
         return fresh
-
-    def _new_grace(self, now: float) -> None:
-        for memory in self._nodes.values():
-            memory.probe = now
-            self._set_deadline(memory)
 
     # ------------------------------------------------------------------ sight
 
@@ -390,11 +291,10 @@ class Judge:
 
     def _is_told(self, name: str, live: Lease, now: float) -> bool:
         version = facts_of_lease(live).version
-        if version <= self._leases_version:
+        if self._doubts.is_told(version):
             return True
-        self._wanted_version = version
         why = f"the server has version {version} of Lease {name}, of which the watch has not told"
-        self._say(self._outlook.lose(Cause.STALE, why, now, since=self._heard_at))
+        self._say(self._outlook.lose(Cause.STALE, why, now, since=self._doubts.heard_at))
         return False
 
     def _regain(self, cause: Cause, now: float) -> None:
@@ -404,8 +304,7 @@ class Judge:
         self._say(verdict)
         if verdict is not None and self._careful:
             for memory in self._nodes.values():
-                memory.probe = min(now, memory.probe + verdict.lasted_s)  # nobody could be heard meanwhile
-                self._set_deadline(memory)
+                self._roster.believe(memory, min(now, memory.probe + verdict.lasted_s))  # none could be heard meanwhile
 
     def _say(self, verdict: Verdict | None) -> None:
         if verdict is not None:
@@ -416,16 +315,3 @@ class Judge:
         told = self._out[:]
         self._out.clear()
         return told
-
-
-def _verdict(memory: Memory, finding: Finding, was: Availability | None, now: float) -> NodeVerdict:
-    return NodeVerdict(
-        at=now,
-        node=memory.name,
-        finding=finding,
-        state=memory.state,
-        was=was,
-        reason=memory.reason,
-        zone=memory.facts.zone,
-        silent_s=now - memory.probe if memory.looked else None,
-    )
