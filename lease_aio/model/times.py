@@ -23,7 +23,9 @@ def _to_the_second(epoch_s: int) -> str:
 
 def _as_served(text: str) -> bool:
     """Whether it looks like what API servers write, which `fromisoformat` reads faster than an expression does."""
-    return len(text) in _SERVED_LENGTHS and text[10] == "T" and text[4] == text[7] == "-" and text[19] in ".Z"
+    if len(text) not in _SERVED_LENGTHS:
+        return False
+    return text[4] == text[7] == "-" and text[10] == "T" and text[19] in ".Z" and text[-1] == "Z"
 
 
 class _Instant:

@@ -22,6 +22,8 @@ from lease_aio.model import MicroTime, Time
         "2026-01-31T12:00:0٣Z",
         "20260131T120000.000000000Z",
         "2026-W05-6T12:00:00.00000Z",
+        "2026-01-31T12:00:00.0000000",
+        "2026-01-31T12:00:00,000000Z",
     ],
 )
 def test_what_is_not_rfc_3339_with_an_offset_is_refused_by_name(text: str) -> None:
