@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -44,7 +45,7 @@ def read(data: bytes, media_type: str = JSON) -> Any:
 def _read_json(data: bytes) -> Any:
     try:
         return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(error, data) from None
 
 
@@ -54,7 +55,7 @@ def _read_yaml(data: bytes) -> Any:
     try:
         # Through its events and nodes only: a time must stay the text that it is.
         return _plain(yaml.compose(data, Loader=yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # a TypeError for a list as a key
         raise _unreadable(error, data) from None
 
 
@@ -67,10 +68,22 @@ def _plain(node: Any) -> Any:
         return [_plain(item) for item in node.value]
     if node is None or node.tag == "tag:yaml.org,2002:null":
         return None
-    convert = {"tag:yaml.org,2002:int": int, "tag:yaml.org,2002:float": float}
     if node.tag == "tag:yaml.org,2002:bool":
         return node.value.lower() in {"true", "yes", "on"}
-    return convert.get(node.tag, str)(node.value)
+    if node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}:
+        return _number(node)
+    return node.value
+
+
+def _number(node: Any) -> int | float:
+    import yaml  # noqa: PLC0415
+
+    is_whole = node.tag.endswith(":int")
+    safe = yaml.SafeLoader("")
+    number: int | float = (safe.construct_yaml_int if is_whole else safe.construct_yaml_float)(node)
+    if not math.isfinite(number):
+        raise ValueError(f"JSON has no {node.value}")
+    return number
 
 
 def _unreadable(error: Exception, data: bytes) -> StatusError:

@@ -20,6 +20,7 @@ CONTINUE_TOO_OLD = (
 LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
 _MATCHES = ("Exact", "NotOlderThan")
 _INCONSISTENT = -1
+_MOST_DIGITS = 20  # of an unsigned number of 64 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,9 @@ def read_revision(text: str, *, listing: bool = False) -> int:
     """
     if text == "":
         return 0
-    if text.isascii() and text.isdigit():
+    digits = text.isascii() and text.isdigit()
+    if digits and len(text) <= _MOST_DIGITS:
         return int(text)
-    why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+    problem = "value out of range" if digits else "invalid syntax"
+    why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {problem}'
     raise bad_request(f"invalid resource version: {why}") if listing else internal(why)

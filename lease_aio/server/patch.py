@@ -15,7 +15,7 @@ from typing import Any
 
 from lease_aio.server.schema import Many, Struct, as_list, as_object, json_type
 from lease_aio.server.status import Json, StatusError, bad_request, internal, rejected_patch
-from lease_aio.server.validation import dumps
+from lease_aio.server.validation import as_json
 
 _MAX_OPERATIONS = 10_000
 _DIRECTIVE = "$patch"
@@ -61,7 +61,7 @@ class Patch:
 
     def shown(self, patched: Any) -> str:
         """What an error message shows of a patch whose result is bad: the patch if it is strategic, else the result."""
-        return _go_text(self.body) if self.kind is PatchKind.STRATEGIC else dumps(patched)
+        return _go_text(self.body) if self.kind is PatchKind.STRATEGIC else as_json(patched)
 
 
 _OBJECT = "map[string]interface {}"

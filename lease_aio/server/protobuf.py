@@ -39,7 +39,7 @@ def decode(data: bytes) -> Json:
         if message is None:
             raise _unknown_kind(named)
         return {**_read(envelope.get("raw", b""), message), **named}
-    except (_WireError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also for what is no UTF-8, and for a time that cannot be written
         raise bad_request(f"unable to decode the protobuf message: {error}") from None
 
 

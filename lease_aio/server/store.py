@@ -407,7 +407,7 @@ class Store:
         obj["metadata"] = metadata.for_create(meta, uid=self._new_uid(), created=format_time(now))
         self._prepare(resource, obj, None)
         creation.check_valid(resource, obj)
-        if version.isascii() and version.isdigit() and int(version) and not versioned:
+        if version.isascii() and version.isdigit() and version.strip("0") and not versioned:
             raise status.internal("resourceVersion should not be set on objects to be created")
         creation.check_free(self._ledger, resource, obj["metadata"])
         if dry_run:

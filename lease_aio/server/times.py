@@ -63,13 +63,21 @@ def read_time(text: str) -> str:
 
 
 def format_micro_time(now: int) -> str:
-    """Write epoch microseconds as a MicroTime."""
-    return (_NAIVE_EPOCH + timedelta(microseconds=now)).isoformat(timespec="microseconds") + "Z"
+    """Write epoch microseconds as a MicroTime.
+
+    Raises:
+        ValueError: it is in no year from 1 to 9999.
+    """
+    return _utc(now).isoformat(timespec="microseconds") + "Z"
 
 
 def format_time(now: int) -> str:
-    """Write epoch microseconds as a Time: whole seconds, cut, not rounded."""
-    return (_NAIVE_EPOCH + timedelta(seconds=now // 1_000_000)).isoformat() + "Z"
+    """Write epoch microseconds as a Time: whole seconds, cut, not rounded.
+
+    Raises:
+        ValueError: it is in no year from 1 to 9999.
+    """
+    return _utc(now).isoformat(timespec="seconds") + "Z"
 
 
 def epoch_seconds(text: str) -> int:
@@ -87,11 +95,20 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
+def _utc(now: int) -> datetime:
+    try:
+        return _NAIVE_EPOCH + timedelta(microseconds=now)
+    except OverflowError:
+        raise ValueError("year outside of range [1,9999]") from None
+
+
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
+        if text[11:13] != "24":  # since 3.14 Python takes that for the next midnight
+            return datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f'parsing time "{text}": {_out_of_range(text)} out of range') from None
+        pass
+    raise ValueError(f'parsing time "{text}": {_out_of_range(text)} out of range')
 
 
 def _out_of_range(text: str) -> str:

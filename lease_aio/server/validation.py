@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from lease_aio.server.status import Json, cause
 
@@ -28,9 +28,10 @@ _SUBDOMAIN = re.compile(_SUBDOMAIN_FMT)
 _QUALIFIED = re.compile(_QUALIFIED_FMT)
 _LABEL_VALUE = re.compile(_LABEL_VALUE_FMT)
 _CONFIG_MAP_KEY = re.compile(_CONFIG_MAP_KEY_FMT)
-_SEMVER_WORD = r"(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)"
+_SEMVER_NUMBER = r"0|[1-9]\d{0,18}"  # what 64 bits hold
+_SEMVER_WORD = rf"(?:{_SEMVER_NUMBER}|\d*[A-Za-z-][0-9A-Za-z-]*)"
 _SEMVER = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    rf"({_SEMVER_NUMBER})\.({_SEMVER_NUMBER})\.({_SEMVER_NUMBER})"
     rf"(?:-{_SEMVER_WORD}(?:\.{_SEMVER_WORD})*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
     re.ASCII,
 )
@@ -66,7 +67,7 @@ def required(field: str, why: str = "") -> Json:
 
 def wrong(field: str, value: object, why: str) -> Json:
     """The cause for a value that breaks a rule."""
-    return cause("FieldValueInvalid", f"Invalid value: {_shown(value)}: {why}", field)
+    return cause("FieldValueInvalid", f"Invalid value: {as_json(value)}: {why}", field)
 
 
 def forbidden_field(field: str, why: str) -> Json:
@@ -76,11 +77,12 @@ def forbidden_field(field: str, why: str) -> Json:
 
 def not_supported(field: str, value: object, supported: tuple[str, ...]) -> Json:
     """The cause for a value that is not one of a closed set."""
-    listed = ", ".join(_shown(one) for one in supported)
-    return cause("FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {listed}", field)
+    listed = ", ".join(as_json(one) for one in supported)
+    return cause("FieldValueNotSupported", f"Unsupported value: {as_json(value)}: supported values: {listed}", field)
 
 
-def _shown(value: object) -> str:
+def as_json(value: object) -> str:
+    """A value as error messages show it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -339,15 +341,3 @@ def event(new: Json, _old: Json | None) -> list[Json]:
 def nothing(_new: Json, _old: Json | None) -> list[Json]:
     """No rules beyond those of the metadata."""
     return []
-
-
-def path_segment(name: str) -> list[str]:
-    """Rule that every name obeys, because it is part of a path."""
-    if name in {".", ".."}:
-        return [f"may not be '{name}'"]
-    return [f"may not contain '{sign}'" for sign in "/%" if sign in name]
-
-
-def dumps(value: Any) -> str:
-    """A value as error messages show it."""
-    return _shown(value)

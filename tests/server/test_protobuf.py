@@ -99,6 +99,11 @@ def test_a_value_of_the_wrong_wire_type_is_refused() -> None:
         lease(field(2, field(1, 5)))
 
 
+def test_a_time_that_cannot_be_written_is_refused() -> None:
+    with pytest.raises(StatusError, match="year outside of range"):
+        lease(field(2, field(4, field(1, 2**62))))
+
+
 def test_delete_options_are_read() -> None:
     body = decode(envelope("v1", "DeleteOptions", field(2, field(1, "u")), field(4, "Background"), field(5, "All")))
     assert body["preconditions"] == {"uid": "u"}

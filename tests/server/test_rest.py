@@ -139,8 +139,27 @@ async def test_yaml_is_read_and_written(http: aiohttp.ClientSession) -> None:
     assert spec == {"renewTime": "2026-08-11T19:37:19.103000Z", "leaseDurationSeconds": "15"}
 
 
-async def test_yaml_that_is_none_is_refused(http: aiohttp.ClientSession) -> None:
-    answer = await http.post(LEASES, data="a: [", headers={"Content-Type": "application/yaml"})
+async def test_a_number_in_yaml_may_have_any_base(http: aiohttp.ClientSession) -> None:
+    text = "metadata: {name: y}\nspec: {leaseDurationSeconds: 0x1F, leaseTransitions: 1_0}\n"
+    answer = await http.post(LEASES, data=text, headers={"Content-Type": "application/yaml"})
+    assert (await answer.json())["spec"] == {"leaseDurationSeconds": 31, "leaseTransitions": 10}
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("yaml", "a: ["),
+        ("yaml", "? [a]\n: a list as a key"),
+        ("yaml", "a: .inf"),
+        ("yaml", "a: &a [*a]"),
+        ("yaml", "a: " + "[" * 10_000 + "]" * 10_000),
+        ("json", '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+        ("json", '{"spec": {"renewTime": "0001-01-01T00:00:00.000000+01:00"}}'),
+        ("json", '{"spec": {"acquireTime": "9999-12-31T23:59:59.999999-01:00"}}'),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused(http: aiohttp.ClientSession, media_type: str, body: str) -> None:
+    answer = await http.post(LEASES, data=body, headers={"Content-Type": f"application/{media_type}"})
     assert (answer.status, (await answer.json())["reason"]) == (400, "BadRequest")
 
 

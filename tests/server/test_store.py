@@ -160,6 +160,13 @@ def test_a_candidate_must_say_how_it_wants_to_be_chosen(store: Store) -> None:
     assert fields == ["spec.binaryVersion", "spec.binaryVersion", "spec.strategy"]  # no version is older than any
 
 
+@pytest.mark.parametrize("version", ["9" * 20 + ".0.0", "1.0.0-" + "9" * 5000])
+def test_a_version_with_a_number_that_is_too_large_is_none(store: Store, version: str) -> None:
+    spec = {"leaseName": "a", "binaryVersion": version, "emulationVersion": version, "strategy": "example.com/x"}
+    with refusal(422, "Invalid"):
+        store.create(LEASE_CANDIDATES, "default", {"metadata": {"name": "c"}, "spec": spec}, now=NOW)
+
+
 # --- patch
 
 
@@ -263,6 +270,13 @@ def test_a_version_of_the_future_is_too_large(store: Store) -> None:
     ):
         with refusal(504, "Timeout"):
             read()
+
+
+def test_a_version_with_more_digits_than_a_number_has_is_refused(store: Store) -> None:
+    with refusal(400, "BadRequest"):
+        store.list(LEASES, "default", resource_version="9" * 5000)
+    with refusal(500, ""):
+        create(store, metadata={"resourceVersion": "9" * 5000})
 
 
 def test_an_exact_list_shows_the_past(store: Store) -> None:

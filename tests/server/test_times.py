@@ -36,6 +36,12 @@ def test_a_micro_time_with_an_offset_is_brought_to_utc() -> None:
     assert read_micro_time("2026-02-20T01:00:00.123456+02:00") == "2026-02-19T23:00:00.123456Z"
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00.000000+01:00", "9999-12-31T23:59:59.999999-01:00"])
+def test_a_time_that_no_year_of_four_digits_holds_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="year outside of range"):
+        read_micro_time(text)
+
+
 def test_the_zero_time_is_no_time() -> None:
     assert read_micro_time("0001-01-01T00:00:00.000000Z") is None
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from lease_aio.errors import ConfigurationError
 
-_NUMBER = r"(0|[1-9]\d*)"
-_WORD = r"(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
+_NUMBER = r"(0|[1-9]\d{0,18})"  # what 64 bits hold
+_WORD = r"(?:0|[1-9]\d{0,18}|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
 _STRICT = re.compile(
     rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_WORD}(?:\.{_WORD})*))?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?", re.ASCII
 )
