@@ -60,7 +60,9 @@ def main() -> int:
                         client_go=given.client_go,
                     )
                 )
-        except (AssetsError, BuildError) as error:
+        except BuildError as error:
+            sys.exit(f"{error} Or leave client-go out of the fleet: --client-go 0.")
+        except AssetsError as error:
             sys.exit(str(error))
     numbers = report(run)
     sys.stdout.write((json.dumps(numbers, indent=1) if given.json else text(numbers)) + "\n")

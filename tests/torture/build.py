@@ -18,8 +18,7 @@ from tests.cluster.assets import _locked, _say
 
 SOURCE = Path(__file__).parent / "clientgo"
 _REMEDY = (
-    "Install Go (the version that tests/torture/clientgo/go.mod asks for, or newer) with access to a Go module proxy, "
-    "or leave client-go out of the fleet: python -m tests.torture --client-go 0."
+    "Install Go (the version that tests/torture/clientgo/go.mod asks for, or newer) with access to a Go module proxy."
 )
 
 

@@ -20,7 +20,7 @@ def go(folder: Path, script: str) -> dict[str, str]:
 
 
 def test_without_go_the_message_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"needs `go`, which is not on PATH\. Install Go.*--client-go 0"):
+    with pytest.raises(BuildError, match=r"needs `go`, which is not on PATH\. Install Go"):
         clientgo(environ={"PATH": str(tmp_path)})
 
 
