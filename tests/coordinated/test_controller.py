@@ -1,7 +1,7 @@
-"""Our coordinator on candidates that do nothing but answer: upstream's `TestController`, case by case.
+"""Our coordinator on candidates that are mere objects: upstream's `TestController` and `TestLeaseCandidateGCController`.
 
-Upstream's test watches which candidate a real controller names, with candidates that are mere objects, and deletes the
-Lease on behalf of a holder that should yield.
+Case by case. The first watches which candidate a real controller names, with candidates that do nothing but answer, and
+deletes the Lease on behalf of a holder that should yield.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from lease_aio import NotFound
 from lease_aio.api import LEASE_CANDIDATES, LEASES
-from lease_aio.election.coordinated import CandidateInfo
+from lease_aio.election.coordinated import CandidateInfo, CoordinatorTiming
 from lease_aio.model import LeaseSpec, MicroTime, new_lease
 from tests.coordinated.stage import Stage
 
@@ -28,10 +28,10 @@ class Cast:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
 
-    async def join(self, name: str, version: str) -> None:
+    async def join(self, name: str, version: str, *, lease: str = "x", renewed_s: float = 0.0) -> None:
         info = CandidateInfo(binary_version=version)
-        at = MicroTime(self.stage.clock.wall_us())
-        await self.stage.admin.create(LEASE_CANDIDATES, info.candidate(name, "default", lease="x", at=at))
+        at = MicroTime(self.stage.clock.wall_us() - int(renewed_s * 1e6))
+        await self.stage.admin.create(LEASE_CANDIDATES, info.candidate(name, "default", lease=lease, at=at))
 
     async def answer(self) -> None:
         """Answer each question as soon as it is asked."""
@@ -111,3 +111,18 @@ async def test_a_better_candidate_triggers_re_election():
                 await anyio.sleep(0.05)
         await cast.delete_lease()  # in the place of the holder, which should yield
         await cast.named("component-identity-2", but=first)
+
+
+@pytest.mark.parametrize(
+    ("renewed_s", "left"),
+    [
+        pytest.param([1800, 1800, 0], {"candidate3"}, id="delete expired lease candidates"),
+        pytest.param([0], {"candidate1"}, id="no expired lease candidates"),
+    ],
+)
+async def test_candidates_that_were_silent_for_half_an_hour_are_collected(renewed_s: list[float], left: set[str]):
+    async with coordinated() as cast:
+        for number, ago_s in enumerate(renewed_s, start=1):
+            await cast.join(f"candidate{number}", "1.19.0", lease=f"component-{number}", renewed_s=ago_s)
+        await anyio.sleep(CoordinatorTiming().candidate_s + 1)
+        assert {each.name for each in await cast.stage.candidates()} == left

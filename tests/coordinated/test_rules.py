@@ -178,6 +178,21 @@ OTHER = "foo.com/bar"
             id="multiple candidates, different preferred strategy different binary version should resolve, "
             "order agnostic",
         ),
+        pytest.param(
+            [candidate(ONE, "", "1.1.10"), candidate(TWO, "", "1.1.2", strategy=OTHER)],
+            OLDEST_EMULATION_VERSION,
+            id="multiple candidates, different preferred strategy different binary version string comparison check",
+        ),
+        pytest.param(
+            [candidate(ONE, "", "1.31.0"), candidate(TWO, "", "1.31.0")],
+            OLDEST_EMULATION_VERSION,
+            id="multiple candidates, same preferred strategy",
+        ),
+        pytest.param(
+            [candidate(ONE, "", "1.31.0"), candidate(TWO, "", "1.31.0", strategy=OTHER)],
+            None,
+            id="multiple candidates, conflicting preferred strategy",
+        ),
     ],
 )
 def test_the_newest_binary_decides_on_the_strategy(candidates, wanted):
