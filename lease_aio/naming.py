@@ -6,6 +6,7 @@ Pure, but for the defaults of `candidate_identity`, which read the environment a
 from __future__ import annotations
 
 import base64
+import contextlib
 import enum
 import hashlib
 import os
@@ -24,6 +25,8 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?", re.ASCII)
 _HASH = re.compile(r"[a-z2-7]{26}", re.ASCII)
+_NOT_IN_NAMES = re.compile(r"[^-._a-zA-Z0-9]", re.ASCII)  # of a LeaseCandidate
+_UUID_LENGTH = 36
 
 
 class IdentityStyle(enum.Enum):
@@ -75,9 +78,16 @@ def candidate_identity(base: str | None = None) -> str:
     Two candidates of one identity would both believe that they lead. So take one per process and keep it.
 
     Args:
-        base: Where it runs. Left out: `POD_NAME` (set it from the downward API), else the host name.
+        base: Where it runs, written as it is. Left out: `POD_NAME` (set it from the downward API), else the host name,
+            both so that the identity can name a LeaseCandidate: cut to 253 characters with all, and other characters
+            than letters, digits, `-`, `_` and `.` replaced.
     """
-    return f"{base or os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4()}"
+    return f"{base or _here()}_{uuid.uuid4()}"
+
+
+def _here() -> str:
+    place = os.environ.get("POD_NAME") or socket.gethostname()
+    return _NOT_IN_NAMES.sub("-", place).lstrip(".")[: _SUBDOMAIN_MAX - 1 - _UUID_LENGTH]
 
 
 def workload_lease_name(product: str, *scope: str) -> str:
@@ -190,9 +200,11 @@ def _shown(value: object) -> str:
 
 
 def _counted(what: str, text: object) -> bytes:
-    data = text.encode() if isinstance(text, str) else b""
+    data = b""
+    with contextlib.suppress(UnicodeEncodeError):  # bytes of the system's that are no text, see PEP 383
+        data = text.encode() if isinstance(text, str) else b""
     if not 0 < len(data) < 2**16:
-        raise ConfigurationError(f"{what} {_shown(text)} must have between 1 and 65535 bytes")
+        raise ConfigurationError(f"{what} {_shown(text)} must have between 1 and 65535 bytes of UTF-8")
     return len(data).to_bytes(2, "big") + data
 
 

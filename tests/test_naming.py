@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lease_aio import naming
+from lease_aio.election.coordinated.info import check_candidate_name
 from lease_aio.errors import ConfigurationError
 from lease_aio.naming import IdentityStyle
 
@@ -25,6 +26,16 @@ def test_what_is_no_string_is_refused_also_as_a_label_a_host_a_product_and_a_sco
         lambda: naming.workload_lease_name("web", value),
     ):
         with pytest.raises(ConfigurationError, match=re.escape(repr(value))):
+            use()
+
+
+def test_bytes_of_the_system_that_are_no_text_are_refused_like_any_bad_value():
+    for use in (
+        lambda: naming.apiserver_identity_name("\udcff"),
+        lambda: naming.workload_lease_name("web", "\udcff"),
+        lambda: naming.member_lease_name("workers", "\udcff"),
+    ):
+        with pytest.raises(ConfigurationError, match=r"'\\udcff' must have .* bytes of UTF-8"):
             use()
 
 
@@ -127,6 +138,17 @@ def test_a_candidate_outside_a_pod_is_called_after_the_host(monkeypatch):
     monkeypatch.delenv("POD_NAME", raising=False)
     monkeypatch.setattr("socket.gethostname", lambda: "laptop")
     assert naming.candidate_identity().startswith("laptop_")
+
+
+@pytest.mark.parametrize("place", ["p" * 253, "J\u00fcrgens Mac", "..hidden", "\udcff", "Web-0.example.org."])
+def test_wherever_it_runs_a_candidates_own_identity_can_name_its_lease_candidate(monkeypatch, place):
+    monkeypatch.setenv("POD_NAME", place)
+    identity = naming.candidate_identity()
+    assert check_candidate_name(identity) == identity
+    assert len(identity) <= 253
+    monkeypatch.delenv("POD_NAME")
+    monkeypatch.setattr("socket.gethostname", lambda: place)
+    assert naming.candidate_identity()[:-36] == identity[:-36]
 
 
 @pytest.mark.parametrize("product", ["", "Web", "a.b", "a" * 37])
