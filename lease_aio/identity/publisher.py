@@ -24,7 +24,8 @@ from lease_aio.log import get_logger
 from lease_aio.naming import KUBE_APISERVER, apiserver_identity_name, check_label_value
 from lease_aio.scheduler import Scheduler
 
-_PEER = re.compile(r"\S+:\d{1,5}", re.ASCII)
+_PEER = re.compile(r"(\[[^\s\[\]]+\]|[^\s\[\]:]+):(\d{1,5})", re.ASCII)
+_HIGHEST_PORT = 65535
 
 
 class ApiServerIdentity:
@@ -214,6 +215,7 @@ def _check_hostname(hostname: str) -> str:
 
 
 def _check_peer(address: str) -> str:
-    if not _PEER.fullmatch(address):
-        raise ConfigurationError(f"peer_address={address!r} must be host:port, e.g. 10.0.0.7:6443")
+    found = _PEER.fullmatch(address)
+    if found is None or not 0 < int(found[2]) <= _HIGHEST_PORT:
+        raise ConfigurationError(f"peer_address={address!r} must be host:port, e.g. 10.0.0.7:6443 or [fd00::7]:6443")
     return address

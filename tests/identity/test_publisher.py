@@ -34,6 +34,10 @@ async def stored(stage, name=NAME):
         ({"hostname": "-vm"}, "hostname '-vm'"),
         ({"hostname": "vm", "server": "a/b"}, "server 'a/b'"),
         ({"hostname": "vm", "peer_address": "10.0.0.7"}, r"peer_address='10\.0\.0\.7' must be host:port"),
+        ({"hostname": "vm", "peer_address": "fd00::7"}, r"must be host:port, e\.g\. .* or \[fd00::7\]:6443"),
+        ({"hostname": "vm", "peer_address": "fd00::7:6443"}, "must be host:port"),
+        ({"hostname": "vm", "peer_address": "10.0.0.7:70000"}, "must be host:port"),
+        ({"hostname": "vm", "peer_address": "10.0.0.7:0"}, "must be host:port"),
         ({"hostname": "vm", "namespace": "A"}, "namespace 'A'"),
         ({"hostname": "vm", "lease_duration_s": 10}, "would look dead"),
     ],
@@ -326,6 +330,13 @@ async def test_the_lease_is_what_a_kube_apiserver_publishes():
             }
             assert lease.metadata.annotations == {"kubernetes.io/peer-advertise-address": "10.0.0.7:6443"}
         assert await stored(stage) is None
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7:6443", "[fd00::7]:6443", "[fe80::1%eth0]:1", "cp-1.example.org:65535"])
+async def test_where_others_reach_it_may_be_a_name_or_an_address_of_either_kind(address):
+    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm", peer_address=address):
+        (found,) = await identities(stage.api, wall_us=stage.clock.wall_us())
+        assert found.peer_address == address
 
 
 async def test_it_renews_every_ten_seconds_without_a_read():
