@@ -117,7 +117,7 @@ class OwnLease:
         self._solo.cease()
 
     async def end(self, *, keep: bool = False) -> None:
-        """Wait until no renewal is under way, and delete the Lease if it is still this process's.
+        """Wait until no renewal is under way, and delete the Lease if it names this process.
 
         Bounded, and not to be cancelled.
 
@@ -162,7 +162,7 @@ class OwnLease:
         self._told.set()
 
     async def _withdraw(self) -> bool:
-        """Delete the Lease if it is still ours: just the version that was looked at; if that has moved, look again."""
+        """Delete the Lease if it names us: just the version that was looked at; if that has moved, look again."""
         namespace = self._renewer.rules.namespace
         try:
             while True:

@@ -32,8 +32,8 @@ class ApiServerIdentity:
     """Says that an API server is alive while its `async with` block runs.
 
     Entering deletes a Lease of the same name (a former process's), writes a new one and waits for that. Leaving first
-    waits until no renewal is under way, so that none can bring the Lease back, and then deletes it, unless another
-    process has taken it over. What renewals meet in between is not raised; see `last_error`.
+    waits until no renewal is under way, so that none can bring the Lease back, and then deletes it, unless it names
+    another process. What renewals meet in between is not raised; see `last_error`.
 
     A newer process of the same server and host name does the same, so the Lease comes to name that one. This one learns
     of it with its next renewal, at most a renew interval later (see `superseded`), and goes on renewing what it finds,

@@ -20,7 +20,8 @@ class Succession:
 
     Attributes:
         seen: The holder that the Lease named last; None before anything is known.
-        adopted: The holder of a former process whose Lease this one found at its start, and renews; empty if none.
+        adopted: The holder of a former process whose Lease this one found at its start, and renews; empty if none, and
+            again when that Lease is gone and this process has published its own.
         shared: Another process has been seen to renew the Lease under the same holder.
     """
 
@@ -47,22 +48,24 @@ class Succession:
             return  # a former process's, which is about to be claimed
         if self.seen is None and lease.holder != self._holder:
             self.adopted = lease.holder
-        elif lease.holder == self.seen and not self.superseded_by and not self.wrote(lease):
+        elif lease.holder == self.seen and not self.superseded_by and not self._wrote(lease):
             self.shared = True
         self.seen = lease.holder
+        if self.seen == self._holder:
+            self.adopted = ""
         if lease.spec.renew_time in self._sent:
             self._stored = lease.spec.renew_time
             while self._sent.popleft() != self._stored:  # what was sent before it can no longer be stored
                 pass
 
-    def wrote(self, lease: Lease) -> bool:
+    def owns(self, lease: Lease) -> bool:
+        """It names this process."""
+        return lease.holder == self._holder
+
+    def _wrote(self, lease: Lease) -> bool:
         """Whether this process wrote the renewTime that stands in it."""
         renewed = lease.spec.renew_time
         return renewed is not None and (renewed == self._stored or renewed in self._sent)
-
-    def owns(self, lease: Lease) -> bool:
-        """It names this process, and nobody has renewed it after us."""
-        return lease.holder == self._holder and self.wrote(lease)
 
 
 class IdentityRenewer(Renewer):

@@ -41,7 +41,7 @@ class Membership:
     """Says that a process is alive, and a member of a group, while its `async with` block runs.
 
     Entering writes the Lease and waits for that; it is renewed every quarter of its duration. Leaving waits until no
-    renewal is under way and deletes the Lease, if it is still this process's. What renewals meet in between is not
+    renewal is under way and deletes the Lease, if it names this process. What renewals meet in between is not
     raised; see `last_error`.
 
     Two processes of one member's name do not share it: the newer one writes itself over the older, which learns of it

@@ -1,10 +1,13 @@
 """An API server's identity through a scheduler, against a server in memory."""
 
+import random
+
 import anyio
 import pytest
 
 from lease_aio.api.memory import MemoryApi, Moment
 from lease_aio.api.protocol import LEASES
+from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import ConfigurationError, Refused, Unavailable
 from lease_aio.identity import ApiServerIdentity, Published, Shared, Superseded, Withdrawn, identities
 from lease_aio.identity.record import IDENTITY_NAMESPACE
@@ -104,6 +107,15 @@ async def former(stage, holder="former"):
     return await MemoryApi(stage.store).create(LEASES, new_lease(NAME, IDENTITY_NAMESPACE, spec))
 
 
+async def renewed_by_another(stage):
+    lease = await stored(stage)
+    await MemoryApi(stage.store).replace(LEASES, lease.with_spec(renew_time=MicroTime(stage.clock.wall_us() + 1)))
+
+
+async def taken_by_another(stage):
+    await MemoryApi(stage.store).replace(LEASES, (await stored(stage)).with_spec(holder_identity="another"))
+
+
 # Take-over
 
 
@@ -190,25 +202,68 @@ async def test_two_of_one_host_do_not_fight_one_lease_stays_and_keeps_its_holder
         assert stage.calls.count("delete leases") == 2
 
 
-async def test_a_newer_process_that_ends_first_leaves_the_lease_to_the_older_one_that_renews_it():
+async def test_a_newer_process_that_ends_first_withdraws_and_the_older_one_publishes_itself_again():
+    """Whoever has renewed the Lease since: as it stands, it names a process that is no more."""
     async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as first:
         async with ApiServerIdentity(*stage.parts, hostname="vm", renew_interval_s=100):
             await anyio.sleep(11)
             assert first.superseded
-        await anyio.sleep(11)
-        assert await stage.age_s(NAME, IDENTITY_NAMESPACE) <= 10.4
-
-
-async def test_after_the_newer_process_deleted_the_lease_the_older_one_publishes_itself_again():
-    """As a kube-apiserver of 1.35 and later deletes it, whoever has renewed it."""
-    async with staged() as stage, ApiServerIdentity(*stage.parts, hostname="vm") as first:
-        async with ApiServerIdentity(*stage.parts, hostname="vm"):
-            await anyio.sleep(11)
-            assert first.superseded
-            await MemoryApi(stage.store).delete(LEASES, NAME, IDENTITY_NAMESPACE)
+        assert await stored(stage) is None
         await anyio.sleep(11)
         assert (await stored(stage)).holder == first.holder
         assert not first.superseded
+
+
+async def test_one_that_found_the_lease_of_another_and_later_published_its_own_has_adopted_nobodys():
+    async with staged() as stage:
+        await former(stage)
+        async with ApiServerIdentity(*stage.parts, hostname="vm", delete_first=False) as me:
+            assert me.adopted
+            await MemoryApi(stage.store).delete(LEASES, NAME, IDENTITY_NAMESPACE)
+            await anyio.sleep(11)
+            assert (await stored(stage)).holder == me.holder
+            assert not me.adopted
+            await MemoryApi(stage.store).delete(LEASES, NAME, IDENTITY_NAMESPACE)
+            await former(stage)
+            await anyio.sleep(11)
+            assert me.superseded
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_of_three_that_begin_at_once_on_a_bad_network_one_is_named_and_the_others_know(seed):
+    """Deletions, reads and writes of all three fall between each other's, and many an answer is lost."""
+    dice, calm = random.Random(seed), anyio.Event()
+
+    async def bad(moment, call):
+        await anyio.sleep(dice.choice([0, 0.01, dice.random()]))
+        if not calm.is_set() and dice.random() < 0.15:
+            fault = Fault.REFUSED if moment is Moment.BEFORE else Fault.BROKEN
+            raise TransportError(fault, "a bad network", sent=moment is Moment.AFTER)
+
+    async def publish(one):
+        await anyio.sleep(dice.choice([0, 2 * dice.random()]))
+        async with one:
+            await leave.wait()
+
+    async with staged() as stage:
+        stage.faults, leave = bad, anyio.Event()
+        three = [ApiServerIdentity(*stage.parts, hostname="vm", random=dice.random) for _ in range(3)]
+        async with anyio.create_task_group() as tasks:
+            for one in three:
+                tasks.start_soon(publish, one)
+            await anyio.sleep(15)
+            calm.set()
+            await anyio.sleep(30)
+            lease = await stored(stage)
+            (named,) = [one for one in three if one.holder == lease.holder]
+            assert (named.superseded, named.adopted) == (False, False)
+            assert all(one.superseded or one.adopted for one in three if one is not named)
+            await anyio.sleep(60)
+            later = await stored(stage)
+            assert (later.holder, later.metadata.uid) == (lease.holder, lease.metadata.uid)
+            assert await stage.age_s(NAME, IDENTITY_NAMESPACE) <= 10.4 + 1
+            leave.set()
+        assert await stored(stage) is None
 
 
 async def test_a_newer_process_of_the_old_style_is_told_as_sharing_the_lease(logs):
@@ -249,14 +304,21 @@ async def test_an_observer_that_raises_is_logged_and_changes_nothing(logs):
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["identity.observer_raised"] * 2
 
 
-async def test_a_lease_that_another_renewed_under_our_holder_is_left():
+async def test_a_lease_that_another_renewed_under_our_holder_names_us_and_goes():
+    """Whoever lives will publish itself: a kube-apiserver deletes by name, whoever is named."""
     async with staged() as stage:
         async with ApiServerIdentity(*stage.parts, hostname="vm"):
             await anyio.sleep(3)
-            lease = await stored(stage)
-            later = lease.with_spec(renew_time=MicroTime(stage.clock.wall_us()))
-            await MemoryApi(stage.store).replace(LEASES, later)
-        assert await stored(stage) is not None
+            await renewed_by_another(stage)
+        assert await stored(stage) is None
+
+
+async def test_a_lease_that_names_another_is_left():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm"):
+            await anyio.sleep(3)
+            await taken_by_another(stage)
+        assert (await stored(stage)).holder == "another"
 
 
 async def test_a_lease_that_another_labelled_meanwhile_is_still_ours_to_delete():
@@ -272,20 +334,19 @@ async def test_a_lease_that_another_labelled_meanwhile_is_still_ours_to_delete()
         assert await stored(stage) is None
 
 
-async def test_a_lease_renewed_between_our_look_and_our_delete_is_left():
+@pytest.mark.parametrize(("what", "left"), [(renewed_by_another, False), (taken_by_another, True)])
+async def test_what_another_does_between_our_look_and_our_delete_is_looked_at(what, left):
     async with staged() as stage:
         async with ApiServerIdentity(*stage.parts, hostname="vm"):
             await anyio.sleep(3)
 
-            async def renew_before_the_delete(moment, call):
+            async def before_the_delete(moment, call):
                 if call.verb == "delete" and moment is Moment.BEFORE:
                     stage.faults = None
-                    lease = await stored(stage)
-                    later = lease.with_spec(renew_time=MicroTime(stage.clock.wall_us()))
-                    await MemoryApi(stage.store).replace(LEASES, later)
+                    await what(stage)
 
-            stage.faults = renew_before_the_delete
-        assert await stored(stage) is not None
+            stage.faults = before_the_delete
+        assert (await stored(stage) is not None) is left
 
 
 async def label(stage):
@@ -357,11 +418,6 @@ async def test_labels_that_somebody_removed_are_back_after_the_next_renewal():
         assert (await stored(stage)).metadata.labels["kubernetes.io/hostname"] == "vm"
 
 
-async def renewed_by_another(stage):
-    lease = await stored(stage)
-    await MemoryApi(stage.store).replace(LEASES, lease.with_spec(renew_time=MicroTime(stage.clock.wall_us() + 1)))
-
-
 async def deleted_by_another(stage):
     await MemoryApi(stage.store).delete(LEASES, NAME, IDENTITY_NAMESPACE)
 
@@ -380,7 +436,8 @@ async def untouched(stage):
         pytest.param(untouched, {}, True, "", id="deleted"),
         pytest.param(deleted_by_another, {}, True, "", id="gone already"),
         pytest.param(untouched, {"keep_on_exit": True}, False, "", id="kept on purpose"),
-        pytest.param(renewed_by_another, {}, False, "", id="another's"),
+        pytest.param(renewed_by_another, {}, True, "", id="renewed by another"),
+        pytest.param(taken_by_another, {}, False, "", id="another's"),
         pytest.param(not_to_be_deleted, {}, False, "403", id="no right to"),
     ],
 )
