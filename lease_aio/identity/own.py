@@ -10,7 +10,7 @@ import anyio
 
 from lease_aio.api.protocol import LEASES, Api
 from lease_aio.clock import Clock
-from lease_aio.errors import ApiError, Call, Conflict, NotFound, Unavailable
+from lease_aio.errors import ApiError, Call, ConfigurationError, Conflict, NotFound, Unavailable
 from lease_aio.heartbeat.renewal.beat import Beat
 from lease_aio.heartbeat.renewal.renewer import Next
 from lease_aio.heartbeat.renewal.solo import Solo
@@ -67,6 +67,16 @@ class OwnLease:
         self._told = anyio.Event()  # that it was superseded
         self.published = self.deleted = False
         self.delete_error: ApiError | None = None
+
+    @property
+    def name(self) -> str:
+        """The Lease's name."""
+        return self._renewer.name
+
+    @property
+    def holder(self) -> str:
+        """This process."""
+        return self._renewer.holder
 
     @property
     def adopted(self) -> str:
@@ -134,12 +144,8 @@ class OwnLease:
             self._on_news(News.WITHDRAWN)
 
     def _not_done(self) -> Unavailable:
-        call = Call(verb="delete", resource=LEASES.label, namespace=self._renewer.rules.namespace, name=self._name)
+        call = Call(verb="delete", resource=LEASES.label, namespace=self._renewer.rules.namespace, name=self.name)
         return Unavailable(call, f"not done within {DELETE_TIMEOUT_S:g} s", outcome_unknown=True)
-
-    @property
-    def _name(self) -> str:
-        return self._renewer.name
 
     def _observe(self, beat: Beat, step: Next, error: ApiError | None) -> None:
         """Compare what each answer showed with what was told."""
@@ -166,13 +172,13 @@ class OwnLease:
         namespace = self._renewer.rules.namespace
         try:
             while True:
-                lease = await self._api.get(LEASES, self._name, namespace)
+                lease = await self._api.get(LEASES, self.name, namespace)
                 if not self._renewer.succession.owns(lease):
                     return False
                 with contextlib.suppress(Conflict):
                     await self._api.delete(
                         LEASES,
-                        self._name,
+                        self.name,
                         namespace,
                         uid=lease.metadata.uid,
                         resource_version=lease.resource_version,
@@ -183,3 +189,59 @@ class OwnLease:
         except ApiError as error:
             self.delete_error = error
             return False
+
+
+class Publisher:
+    """What every block that publishes such a Lease says of it. It serves once.
+
+    Args:
+        own: Drives the Lease.
+    """
+
+    def __init__(self, own: OwnLease) -> None:
+        self._own = own
+        self._entered = False
+
+    @property
+    def name(self) -> str:
+        """The Lease's name, the same for every process that publishes the same."""
+        return self._own.name
+
+    @property
+    def holder(self) -> str:
+        """This process: a name, and a part of its own."""
+        return self._own.holder
+
+    @property
+    def superseded(self) -> bool:
+        """The Lease names another, newer process."""
+        return bool(self._own.superseded_by)
+
+    @property
+    def shared(self) -> bool:
+        """Another process was seen to renew the Lease under the same holder, see `Shared`."""
+        return self._own.shared
+
+    @property
+    def renewals(self) -> int:
+        """Confirmed writes so far."""
+        return self._own.renewals
+
+    @property
+    def last_renewed(self) -> float | None:
+        """When a write was last confirmed, on the clock's `now()`."""
+        return self._own.last_renewed
+
+    @property
+    def last_error(self) -> ApiError | None:
+        """What the last request met, if it failed; after the block, what kept the Lease from being deleted."""
+        return self._own.last_error
+
+    async def taken_over(self) -> str:
+        """Wait until a newer process has taken the Lease over; the holder that it names then."""
+        return await self._own.taken_over()
+
+    def _enter(self) -> None:
+        if self._entered:
+            raise ConfigurationError(f"this {type(self).__name__} of {self.name} was entered before: make a new one")
+        self._entered = True

@@ -17,7 +17,7 @@ from lease_aio.errors import ApiError, ConfigurationError, NotFound
 from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.identity.events import IdentityEvent, Published, Shared, Superseded, Withdrawn
 from lease_aio.identity.listeners import IdentityObserver, tell
-from lease_aio.identity.own import DELETE_TIMEOUT_S, News, OwnLease
+from lease_aio.identity.own import DELETE_TIMEOUT_S, News, OwnLease, Publisher
 from lease_aio.identity.record import HOSTNAME_LABEL, IDENTITY_LABEL, IDENTITY_NAMESPACE, PEER_ANNOTATION
 from lease_aio.identity.succession import IdentityRenewer
 from lease_aio.log import get_logger
@@ -28,7 +28,7 @@ _PEER = re.compile(r"(\[[^\s\[\]]+\]|[^\s\[\]:]+):(\d{1,5})", re.ASCII)
 _HIGHEST_PORT = 65535
 
 
-class ApiServerIdentity:
+class ApiServerIdentity(Publisher):
     """Says that an API server is alive while its `async with` block runs.
 
     Entering deletes a Lease of the same name (a former process's), writes a new one and waits for that. Leaving first
@@ -62,7 +62,7 @@ class ApiServerIdentity:
 
     Raises:
         ConfigurationError: at construction, a host name or server name that cannot be a label, an address without a
-            port, or durations that cannot work.
+            port, or durations that cannot work; entered twice.
         Refused: on entering.
         Invalid: on entering.
         ApiError: on entering, whatever the last request met, if there was no renewal within `ready_timeout_s`.
@@ -90,8 +90,7 @@ class ApiServerIdentity:
     ) -> None:
         self._hostname = _check_hostname(socket.gethostname() if hostname is None else hostname)
         self._server = check_label_value("server", server)
-        self._name = apiserver_identity_name(self._hostname, server)
-        self._holder = f"{self._name}_{uuid.uuid4()}"
+        name = apiserver_identity_name(self._hostname, server)
         label = server if label_value is None else check_label_value("label_value", label_value)
         rules = RenewalRules(
             namespace=namespace,
@@ -107,19 +106,9 @@ class ApiServerIdentity:
         self._delete_first = delete_first
         self._keep_on_exit = keep_on_exit
         self._observer = observer
-        renewer = IdentityRenewer(rules, self._name, self._holder)
-        self._own = OwnLease(api, scheduler, clock, renewer, ready_timeout_s=ready_timeout_s, on_news=self._hear)
-        self._log = get_logger("identity").bind(lease=f"{namespace}/{self._name}", holder=self._holder)
-
-    @property
-    def name(self) -> str:
-        """The Lease's name, the same for every process of this server on this host."""
-        return self._name
-
-    @property
-    def holder(self) -> str:
-        """This process: the name, and a part of its own."""
-        return self._holder
+        renewer = IdentityRenewer(rules, name, f"{name}_{uuid.uuid4()}")
+        super().__init__(OwnLease(api, scheduler, clock, renewer, ready_timeout_s=ready_timeout_s, on_news=self._hear))
+        self._log = get_logger("identity").bind(lease=f"{namespace}/{name}", holder=self.holder)
 
     @property
     def hostname(self) -> str:
@@ -136,31 +125,8 @@ class ApiServerIdentity:
         """The Lease is a former process's, renewed under its holder: `delete_first` was not wished, or failed."""
         return bool(self._own.adopted)
 
-    @property
-    def superseded(self) -> bool:
-        """The Lease names a newer process of this server and host name."""
-        return bool(self._own.superseded_by)
-
-    @property
-    def shared(self) -> bool:
-        """Another process was seen to renew the Lease under the same holder, see `Shared`."""
-        return self._own.shared
-
-    @property
-    def renewals(self) -> int:
-        """Confirmed writes so far."""
-        return self._own.renewals
-
-    @property
-    def last_error(self) -> ApiError | None:
-        """What the last request met, if it failed; after the block, what kept the Lease from being deleted."""
-        return self._own.last_error
-
-    async def taken_over(self) -> str:
-        """Wait until a newer process has taken the Lease over; the holder that it names then."""
-        return await self._own.taken_over()
-
     async def __aenter__(self) -> Self:
+        self._enter()
         if not self._enabled:
             return self
         if self._delete_first:
@@ -177,23 +143,23 @@ class ApiServerIdentity:
     def _hear(self, news: News) -> None:
         match news:
             case News.PUBLISHED:
-                named = self._own.adopted or self._holder
+                named = self._own.adopted or self.holder
                 self._log.info("identity.published", names=named)
-                self._tell(Published(name=self._name, server=self._server, holder=named, adopted=self.adopted))
+                self._tell(Published(name=self.name, server=self._server, holder=named, adopted=self.adopted))
             case News.SUPERSEDED:
                 by = self._own.superseded_by
                 self._log.warning("identity.superseded", by=by)
-                self._tell(Superseded(name=self._name, server=self._server, by=by))
+                self._tell(Superseded(name=self.name, server=self._server, by=by))
             case News.SHARED:
                 self._log.warning("identity.shared", remedy="another process has this host name: end one, or rename it")
-                self._tell(Shared(name=self._name, server=self._server))
+                self._tell(Shared(name=self.name, server=self._server))
             case News.WITHDRAWN:
                 self._tell_withdrawn(deleted=self._own.deleted, error=str(self._own.delete_error or ""))
 
     def _tell_withdrawn(self, *, deleted: bool, error: str) -> None:
         log = self._log.warning if error else self._log.info
         log("identity.withdrawn", deleted=deleted, error=error or None)
-        self._tell(Withdrawn(name=self._name, server=self._server, deleted=deleted, error=error))
+        self._tell(Withdrawn(name=self.name, server=self._server, deleted=deleted, error=error))
 
     def _tell(self, event: IdentityEvent) -> None:
         tell(self._observer, event, self._log)
@@ -202,7 +168,7 @@ class ApiServerIdentity:
         """Where that fails the former Lease is renewed instead, as kube-apiserver does."""
         try:
             with contextlib.suppress(NotFound):
-                await self._api.delete(LEASES, self._name, self._namespace, timeout_s=DELETE_TIMEOUT_S)
+                await self._api.delete(LEASES, self.name, self._namespace, timeout_s=DELETE_TIMEOUT_S)
         except ApiError as error:
             self._log.warning("identity.former_not_deleted", error=str(error))
 

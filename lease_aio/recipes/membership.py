@@ -11,10 +11,9 @@ import anyio.abc
 
 from lease_aio.api.protocol import Api
 from lease_aio.clock import Clock
-from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.identity.listeners import tell
-from lease_aio.identity.own import News, OwnLease
+from lease_aio.identity.own import News, OwnLease, Publisher
 from lease_aio.identity.succession import IdentityRenewer
 from lease_aio.log import get_logger
 from lease_aio.model import Lease
@@ -37,7 +36,7 @@ from lease_aio.timing import check_duration
 _LONGEST_BACKOFF_S = 7.0
 
 
-class Membership:
+class Membership(Publisher):
     """Says that a process is alive, and a member of a group, while its `async with` block runs.
 
     Entering writes the Lease and waits for that; it is renewed every quarter of its duration. Leaving waits until no
@@ -87,14 +86,14 @@ class Membership:
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self._group = group
-        self._holder = candidate_identity(member)
-        self._member = self._holder if member is None else member
-        self._name = member_lease_name(group, self._member)
+        holder = candidate_identity(member)
+        self._member = holder if member is None else member
+        name = member_lease_name(group, self._member)
         rules = _rules(lease_duration_s, namespace, group, self._member, random)
-        renewer = IdentityRenewer(rules, self._name, self._holder, claims=True)
-        self._own = OwnLease(api, scheduler, clock, renewer, ready_timeout_s=ready_timeout_s, on_news=self._hear)
+        renewer = IdentityRenewer(rules, name, holder, claims=True)
+        super().__init__(OwnLease(api, scheduler, clock, renewer, ready_timeout_s=ready_timeout_s, on_news=self._hear))
         self._log = get_logger("membership").bind(
-            group=group, member=self._member, lease=f"{namespace}/{self._name}", holder=self._holder
+            group=group, member=self._member, lease=f"{namespace}/{name}", holder=holder
         )
         self._observer = observer
         self._sweeper = Sweeper(
@@ -103,12 +102,11 @@ class Membership:
             tasks,
             group=group,
             namespace=namespace,
-            leftovers=Leftovers(group=group, own=self._name, duration_s=lease_duration_s),
+            leftovers=Leftovers(group=group, own=name, duration_s=lease_duration_s),
             on_deleted=self._swept,
             log=self._log,
             random=random,
         )
-        self._entered = False
 
     @property
     def group(self) -> str:
@@ -120,49 +118,8 @@ class Membership:
         """The member's name, as given or made up."""
         return self._member
 
-    @property
-    def name(self) -> str:
-        """The Lease's name, the same for every process of this member's name."""
-        return self._name
-
-    @property
-    def holder(self) -> str:
-        """This process: the member's name, and a part of its own."""
-        return self._holder
-
-    @property
-    def superseded(self) -> bool:
-        """Another process has become this member, and this one renews no more."""
-        return bool(self._own.superseded_by)
-
-    @property
-    def shared(self) -> bool:
-        """Another process was seen to renew the Lease under the same holder, see `Shared`."""
-        return self._own.shared
-
-    @property
-    def renewals(self) -> int:
-        """Confirmed writes so far."""
-        return self._own.renewals
-
-    @property
-    def last_renewed(self) -> float | None:
-        """When a write was last confirmed, on the clock's `now()`."""
-        return self._own.last_renewed
-
-    @property
-    def last_error(self) -> ApiError | None:
-        """What the last request met, if it failed; after the block, what kept the Lease from being deleted."""
-        return self._own.last_error
-
-    async def taken_over(self) -> str:
-        """Wait until another process has become this member; the holder that the Lease names then."""
-        return await self._own.taken_over()
-
     async def __aenter__(self) -> Self:
-        if self._entered:
-            raise ConfigurationError("this membership was entered before: make a new one")
-        self._entered = True
+        self._enter()
         await self._own.start()
         self._sweeper.start()
         return self
@@ -179,7 +136,7 @@ class Membership:
         match news:
             case News.PUBLISHED:
                 self._log.info("membership.joined")
-                self._tell(Joined(group=self._group, member=self._member, holder=self._holder))
+                self._tell(Joined(group=self._group, member=self._member, holder=self.holder))
             case News.SUPERSEDED:
                 self._own.cease()
                 by = self._own.superseded_by

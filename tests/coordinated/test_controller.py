@@ -1,6 +1,6 @@
-"""Our coordinator on candidates that are mere objects: upstream's `TestController` and `TestLeaseCandidateGCController`.
+"""Our coordinator on mere objects: upstream's `TestController` and `TestLeaseCandidateGCController`, case by case.
 
-Case by case. The first watches which candidate a real controller names, with candidates that do nothing but answer, and
+The first watches which candidate a real controller names, with candidates that do nothing but answer, and
 deletes the Lease on behalf of a holder that should yield.
 """
 

@@ -116,6 +116,18 @@ async def taken_by_another(stage):
     await MemoryApi(stage.store).replace(LEASES, (await stored(stage)).with_spec(holder_identity="another"))
 
 
+async def test_one_identity_serves_one_block():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm") as me:
+            with pytest.raises(ConfigurationError, match="make a new one"):
+                async with me:
+                    pytest.fail("entered twice")
+            assert (await stored(stage)).holder == me.holder
+        with pytest.raises(ConfigurationError, match="make a new one"):
+            async with me:
+                pytest.fail("entered again")
+
+
 # Take-over
 
 
