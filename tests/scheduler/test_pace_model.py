@@ -27,6 +27,7 @@ class PacedQueue(RuleBasedStateMachine):
         super().__init__()
         self.now = 100.0
         self.known: set[Renewal] = set()
+        self.numbers: dict[Renewal, int] = {}  # by which they are sorted: addresses would differ from run to run
         self.leaving: set[Renewal] = set()
         self.caught_up: list[float] = []
         self.most_per_s = 0.0
@@ -37,6 +38,7 @@ class PacedQueue(RuleBasedStateMachine):
         renewal = Renewal(not_called, priority=priority, due=self.now + wait_s, period_s=period_s)
         self.queue.add(renewal)
         self.known.add(renewal)
+        self.numbers[renewal] = len(self.numbers)
         return renewal
 
     @rule(count=st.integers(20, 60), wait_s=WAITS, period_s=PERIODS)
@@ -113,7 +115,7 @@ class PacedQueue(RuleBasedStateMachine):
 
     def in_flight(self) -> list[Renewal]:
         running = [renewal for renewal in self.known if renewal.state is State.IN_FLIGHT]
-        return sorted([*running, *self.leaving], key=id)
+        return sorted([*running, *self.leaving], key=self.numbers.__getitem__)
 
     def teardown(self) -> None:
         """Whoever looks whenever the queue asks for it, starts everything that is due, sooner or later."""
