@@ -12,7 +12,7 @@ from lease_aio.clock import Clock
 from lease_aio.errors import ApiError, Call, Unavailable
 from lease_aio.heartbeat.record.tally import Tally
 from lease_aio.heartbeat.states import Trouble
-from lease_aio.scheduler import Renewal, Verdict
+from lease_aio.scheduler import Priority, Renewal, Verdict
 from lease_aio.scheduler.renewal import State
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ class Sender(ABC, Generic[Request, Answer]):
     def __init__(self, group: BeatGroup, due: float) -> None:
         self._group = group
         self.last_error: ApiError | None = None
-        self.renewal = self._renewal(due)
+        self.renewal = Renewal(
+            self.attempt, priority=Priority.BEAT, due=due, deadline=due + self.lasts_s, period_s=self.period_s
+        )
 
     @property
     @abstractmethod
@@ -103,9 +105,19 @@ class Sender(ABC, Generic[Request, Answer]):
     def timeout_s(self) -> float:
         """How long a request may take."""
 
+    @property
+    @abstractmethod
+    def period_s(self) -> float:
+        """How often it is sent."""
+
+    @property
+    @abstractmethod
+    def lasts_s(self) -> float:
+        """How long after its time it is too late."""
+
     def goes_on(self, due: float) -> None:
-        """A new renewal, for after the last one has left the scheduler: with all that is remembered."""
-        self.renewal = self._renewal(due)
+        """Make the renewal ready for the scheduler, which it has left: with all that is remembered."""
+        self.renewal.reset(due=due, deadline=due + self.lasts_s)
 
     @abstractmethod
     def reconnects(self, now: float) -> float:
@@ -195,7 +207,3 @@ class Sender(ABC, Generic[Request, Answer]):
     @abstractmethod
     def _failed(self, error: ApiError) -> Verdict:
         """What follows from an error in its place."""
-
-    @abstractmethod
-    def _renewal(self, due: float) -> Renewal:
-        """How the scheduler is to drive it."""

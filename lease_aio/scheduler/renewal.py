@@ -130,6 +130,20 @@ class Renewal:
         self.wake = due
         self.ticket = 0
 
+    def reset(self, *, due: float, deadline: float = math.inf) -> None:
+        """Make it what a new one would be: cheaper than that where there are thousands. It must be in no queue.
+
+        Raises:
+            ConfigurationError: it is, or an attempt from before its removal still runs; or a time is not a number.
+        """
+        if self.state is not State.IDLE:
+            raise ConfigurationError(f"a renewal that is {self.state.name} cannot be reset: remove it, and drain it")
+        check_times(due, deadline)
+        self.due = self.wake = due
+        self.deadline = deadline
+        self.last_success = None
+        self.retries = False
+
     def __repr__(self) -> str:
         return f"<Renewal {self.priority.name} {self.state.name} due={self.due:.3f} deadline={self.deadline:.3f}>"
 

@@ -183,6 +183,34 @@ def test_sweeping_those_that_lost_their_turn_loses_nobody():
     assert len(seen) == 20
 
 
+@pytest.mark.parametrize("state", ["WAITING", "IN_FLIGHT", "LEAVING"])
+def test_a_renewal_in_a_queue_cannot_be_reset(state: str):
+    renewal = beat(0.0)
+    queue = queue_of(renewal)
+    if state != "WAITING":
+        queue.take(0.0)
+    if state == "LEAVING":
+        queue.remove(renewal)
+    with pytest.raises(ConfigurationError, match=f"{state} cannot be reset.*drain"):
+        renewal.reset(due=5.0)
+    assert (renewal.state.name, renewal.due) == (state, 0.0)
+
+
+def test_a_renewal_that_was_reset_is_as_a_new_one():
+    renewal = beat(0.0)
+    queue = queue_of(renewal)
+    queue.take(0.0)
+    queue.finished(renewal, 0.5, after(3.0))
+    queue.remove(renewal)
+    with pytest.raises(ConfigurationError, match="due="):
+        renewal.reset(due=math.nan)
+    renewal.reset(due=3.0, deadline=9.0)  # the time at which it stood before
+    assert (renewal.due, renewal.deadline, renewal.last_success) == (3.0, 9.0, None)
+    queue.add(renewal)
+    assert queue.take(3.1) == [renewal]
+    assert queue.take(3.1) == []
+
+
 def test_a_renewal_added_again_has_no_memory_of_its_successes():
     renewal = beat()
     queue = queue_of(renewal)

@@ -8,7 +8,8 @@ from lease_aio.heartbeat.renewal.renewer import Create, Next, Read, Renewer, Rep
 from lease_aio.heartbeat.sender import BeatGroup, Sender
 from lease_aio.heartbeat.states import Trouble
 from lease_aio.model import Lease, Node
-from lease_aio.scheduler import Priority, Renewal, Verdict
+from lease_aio.scheduler import Verdict
+from lease_aio.scheduler.renewal import State
 
 
 class Beat(Sender[Request, Lease | Node]):
@@ -45,8 +46,27 @@ class Beat(Sender[Request, Lease | Node]):
         """See `Sender.timeout_s`."""
         return self.renewer.rules.request_timeout_s
 
+    @property
+    def period_s(self) -> float:
+        """See `Sender.period_s`."""
+        return self.renewer.rules.renew_interval_s
+
+    @property
+    def lasts_s(self) -> float:
+        """See `Sender.lasts_s`."""
+        return self.renewer.rules.lease_duration_s
+
     def reborn(self, due: float) -> Beat:
-        """A beat for the same lease that remembers nothing of it, as a process that was started again."""
+        """A beat for the same lease that remembers nothing of it, as a process that was started again.
+
+        It is this one, unless a request of the old process is under way still.
+        """
+        if self.renewal.state is State.IDLE:
+            self.renewer.forget()
+            self.last_error = None
+            self._starts_pass = True
+            self.goes_on(due)
+            return self
         old = self.renewer
         return Beat(self._group, Renewer(old.rules, old.name, old.holder), due=due, created_uid=self.created_uid)
 
@@ -122,16 +142,6 @@ class Beat(Sender[Request, Lease | Node]):
         trouble.rereads = False
         self._group.settle(self.name, trouble)
         return self.reconnects(now)
-
-    def _renewal(self, due: float) -> Renewal:
-        rules = self.renewer.rules
-        return Renewal(
-            self.attempt,
-            priority=Priority.BEAT,
-            due=due,
-            deadline=due + rules.lease_duration_s,
-            period_s=rules.renew_interval_s,
-        )
 
     def _call(self) -> Call:
         return Call(verb="update", resource=LEASES.label, namespace=self.renewer.rules.namespace, name=self.name)

@@ -112,6 +112,11 @@ class Renewer:
         self._resume = False  # the ensure answers a conflict: it goes back to its row
         self._backoff_s = _FIRST_BACKOFF_S
 
+    def forget(self) -> None:
+        """Be as a new one, of whose owner nothing is known."""
+        self._kept = self._owner_uid = None
+        self.reread()
+
     @property
     def rules(self) -> RenewalRules:
         """As given."""

@@ -11,7 +11,8 @@ from lease_aio.heartbeat.node.profile import NodeKind
 from lease_aio.heartbeat.sender import BeatGroup, Sender
 from lease_aio.heartbeat.status.keeper import Ask, StatusKeeper
 from lease_aio.model import Node
-from lease_aio.scheduler import Priority, Renewal, Scheduler, Verdict
+from lease_aio.scheduler import Scheduler, Verdict
+from lease_aio.scheduler.renewal import State
 
 
 class Patch(NamedTuple):
@@ -66,10 +67,25 @@ class StatusBeat(Sender[Wanted, Node]):
         """See `Sender.timeout_s`."""
         return self._keeper.rules.request_timeout_s
 
+    @property
+    def period_s(self) -> float:
+        """See `Sender.period_s`."""
+        return self._keeper.rules.report_frequency_s
+
+    @property
+    def lasts_s(self) -> float:
+        """See `Sender.lasts_s`."""
+        return self._keeper.rules.report_frequency_s
+
     def reborn(self, due: float) -> StatusBeat:
-        """The same for a process that was started again: it computes and writes at once."""
+        """The same for a process that was started again: it computes and writes at once. See `Beat.reborn`."""
         keeper = StatusKeeper(self._keeper.rules, due, reported=False)
         keeper.drift = self._keeper.drift
+        if self.renewal.state is State.IDLE:
+            self._keeper = keeper
+            self.last_error = None
+            self.goes_on(due)
+            return self
         return StatusBeat(self._group, self._scheduler, keeper, self._name, self._kind, said=self._said)
 
     def saw(self, node: Node | None) -> None:
@@ -154,10 +170,6 @@ class StatusBeat(Sender[Wanted, Node]):
     def _unready(self) -> str:
         trouble = self._group.troubles.get(self._name) if self._group.troubles else None
         return "" if trouble is None else trouble.unready
-
-    def _renewal(self, due: float) -> Renewal:
-        period_s = self._keeper.rules.report_frequency_s
-        return Renewal(self.attempt, priority=Priority.BEAT, due=due, deadline=due + period_s, period_s=period_s)
 
     def _call(self) -> Call:
         return Call(verb="patch", resource=f"{NODES.label}/status", name=self._name)

@@ -52,6 +52,18 @@ async def test_a_selector_that_cannot_be_parsed_is_refused_with_an_example():
             fleet.select("zone in")
 
 
+async def test_a_large_selection_can_be_taken_in_parts():
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=25) as fleet:
+        with pytest.raises(ConfigurationError, match="most=0"):
+            fleet.select().parts(0)
+        parts = list(fleet.select().parts(10))
+        assert [len(part) for part in parts] == [10, 10, 5]
+        assert [name for part in parts for name in part] == list(fleet.names)
+        assert list(fleet.select("zone=x").parts()) == []
+        assert [len(part.crash()) for part in parts] == [10, 10, 5]
+        assert fleet.report().states == {"crashed": 25}
+
+
 async def test_nodes_are_selected_by_label_with_short_words_for_long_ones():
     groups = [NodeGroup(count=4, prefix="web-", zones=("a", "b")), NodeGroup(count=2, prefix="gpu-", name="big")]
     async with staged() as stage, Fleet(*stage.fleet_parts, nodes=groups, name="f1") as fleet:
