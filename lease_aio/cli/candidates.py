@@ -12,13 +12,13 @@ import anyio
 
 from lease_aio.api import LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2, LEASES
 from lease_aio.cli.output import Output
+from lease_aio.cli.tables import ago, columns
 from lease_aio.client import LeaseClient
 from lease_aio.election import Decision
 from lease_aio.election.appointment import preferred_holder
 from lease_aio.election.coordinated.rules import has_answered
 from lease_aio.errors import ConfigurationError, NotFound
 from lease_aio.model import Lease, LeaseCandidate
-from lease_aio.server.table import duration
 
 _UNSERVED = (
     "the API server has no LeaseCandidates: start kube-apiserver (1.33 or later) with "
@@ -53,9 +53,8 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """What stands in the table's columns."""
         spec = self.candidate.spec
-        renewed = "<never>" if self.renewed_s is None else f"{duration(int(max(0.0, self.renewed_s)))} ago"
         versions = spec.binary_version, spec.emulation_version or "<none>", spec.strategy
-        return self.candidate.name, spec.lease_name, *versions, renewed, self.state
+        return self.candidate.name, spec.lease_name, *versions, ago(self.renewed_s), self.state
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -91,11 +90,7 @@ def rows_of(
 def table(rows: Iterable[Row]) -> str:
     """The list in kubectl's layout."""
     header = ("NAME", "LEASE", "BINARY", "EMULATES", "STRATEGY", "RENEWED", "STATE")
-    lines = [header, *(row.cells for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return columns(header, (row.cells for row in rows))
 
 
 async def list_candidates(leases: LeaseClient, output: Output, *, everywhere: bool) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from lease_aio.cli.output import Output
+from lease_aio.cli.tables import age, ago, columns
 from lease_aio.client import LeaseClient
 from lease_aio.identity import (
     Collection,
@@ -23,7 +24,6 @@ from lease_aio.identity import (
     Superseded,
 )
 from lease_aio.identity.record import IDENTITY_NAMESPACE
-from lease_aio.server.table import duration
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +47,8 @@ class Row:
             self.identity.name,
             self.identity.hostname or "<unknown>",
             self.identity.holder or "<none>",
-            "<unknown>" if self.age_s is None else _short(self.age_s),
-            "<never>" if self.renewed_s is None else f"{_short(self.renewed_s)} ago",
+            age(self.age_s),
+            ago(self.renewed_s),
             self.identity.freshness.value,
         )
 
@@ -65,11 +65,7 @@ def row_of(identity: Identity, wall_us: int) -> Row:
 
 def table(rows: Iterable[Row]) -> str:
     """The list in kubectl's layout, with freshness."""
-    lines = [("NAME", "HOST", "HOLDER", "AGE", "RENEWED", "STATE"), *(row.cells for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return columns(("NAME", "HOST", "HOLDER", "AGE", "RENEWED", "STATE"), (row.cells for row in rows))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,7 +197,7 @@ def _tell_collection(output: Output, done: Collection) -> None:
     verb = "would collect" if done.dry_run else "collected"
     for identity in done.collected:
         row = row_of(identity, time.time_ns() // 1000)
-        text = f"{verb} {identity.name} (host {identity.hostname or '<unknown>'}), renewed {row.cells[4]}"
+        text = f"{verb} {identity.name} (host {identity.hostname or '<unknown>'}), renewed {ago(row.renewed_s)}"
         output.event("collected", text, dry_run=done.dry_run, **fields_of(row))
     for name, error in done.failed:
         output.event("not-collected", f"not collected {name}: {error}", name=name, error=error)
@@ -238,8 +234,3 @@ def fields_of(row: Row) -> dict[str, Any]:
         "renewed_s": row.renewed_s,
         "state": identity.freshness.value,
     }
-
-
-def _short(seconds: float) -> str:
-    """As kubectl writes ages; what lies in the future, by the skew of two clocks, is now."""
-    return duration(int(max(0.0, seconds)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from lease_aio.cli.exits import CommandFailed
 from lease_aio.cli.output import Output
+from lease_aio.cli.tables import age, ago, columns
 from lease_aio.client import LeaseClient
 from lease_aio.recipes import (
     LeftoverDeleted,
@@ -20,7 +21,6 @@ from lease_aio.recipes import (
     Shared,
     Superseded,
 )
-from lease_aio.server.table import duration
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,22 +106,12 @@ def _tell(output: Output, changes: MembersObservation, change: MemberChange) -> 
 
 def table(members: Iterable[Member], wall_us: int) -> str:
     """The list in kubectl's layout. What was renewed when is as the clocks say: nothing is judged by it."""
-    lines = [("MEMBER", "LEASE", "HOLDER", "AGE", "RENEWED"), *(_cells(one, wall_us) for one in members)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return columns(("MEMBER", "LEASE", "HOLDER", "AGE", "RENEWED"), (_cells(one, wall_us) for one in members))
 
 
 def _cells(member: Member, wall_us: int) -> tuple[str, ...]:
     age_s, renewed_s = _ages_s(member, wall_us)
-    return (
-        member.member or "<none>",
-        member.name,
-        member.holder or "<none>",
-        "<unknown>" if age_s is None else duration(int(max(0.0, age_s))),
-        "<never>" if renewed_s is None else f"{duration(int(max(0.0, renewed_s)))} ago",
-    )
+    return member.member or "<none>", member.name, member.holder or "<none>", age(age_s), ago(renewed_s)
 
 
 def fields_of(member: Member, wall_us: int) -> dict[str, Any]:

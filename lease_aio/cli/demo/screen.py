@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import NoReturn
 
 import anyio
-from rich.live import Live
+from rich.console import RenderableType
 
 from lease_aio.cli.demo.board import Freshness
 from lease_aio.cli.demo.stage import Stage
 from lease_aio.cli.demo.view import IdentitySeen, Picture, draw
+from lease_aio.cli.drawing import redraw
 from lease_aio.cli.fleet.report import fields_of
 from lease_aio.cli.numbers import span
 from lease_aio.cli.output import Output
@@ -23,22 +25,17 @@ async def show(stage: Stage, output: Output) -> None:
     """Show the stage until cancelled, or until there is nothing more to tell before the report."""
     if output.live:
         await _show_live(stage, output)
-        return
     every_s = min(_PROGRESS_EVERY_S, stage.plan.seconds / 4)
     while stage.now_s + every_s < stage.plan.seconds:
         await anyio.sleep(every_s)
         _tell_progress(stage, output)
 
 
-async def _show_live(stage: Stage, output: Output) -> None:
-    console = output.console
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        try:
-            while True:
-                live.update(draw(picture_of(stage), console.width, console.height), refresh=True)
-                await anyio.sleep(_REDRAW_EVERY_S)
-        finally:
-            live.update(draw(picture_of(stage), console.width, console.height), refresh=True)
+async def _show_live(stage: Stage, output: Output) -> NoReturn:
+    def now(width: int, height: int) -> RenderableType:
+        return draw(picture_of(stage), width, height)
+
+    await redraw(output.console, now, every_s=_REDRAW_EVERY_S)
 
 
 def picture_of(stage: Stage) -> Picture:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from lease_aio.cli.demo.board import Freshness, NodeBoard
 from lease_aio.cli.demo.plan import Plan
 from lease_aio.cli.demo.story import Cause, Standing, Story
+from lease_aio.cli.drawing import gauge, section
 from lease_aio.cli.numbers import span
 from lease_aio.heartbeat import FleetReport
 
@@ -82,13 +82,13 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
     clock = f"{min(picture.now_s, picture.plan.seconds):.0f} of {picture.plan.seconds:.0f} s"
     parts = Group(
         _election(picture, inner),
-        _section("nodes", f"{len(picture.board)} heartbeats, each every {picture.plan.node_interval_s:g} s"),
+        section("nodes", f"{len(picture.board)} heartbeats, each every {picture.plan.node_interval_s:g} s"),
         _nodes(picture, inner),
-        _section("API servers", "identities in kube-system, and when they were renewed"),
+        section("API servers", "identities in kube-system, and when they were renewed"),
         _identities(picture.identities),
-        _section("what happened", ""),
+        section("what happened"),
         Text("\n".join([*picture.news[-lines:], *[""] * (lines - len(picture.news))]), no_wrap=True),
-        *([_bar(done, inner, "green")] if bar else []),
+        *([gauge(done, inner, "green")] if bar else []),
     )
     return Panel(
         parts,
@@ -97,13 +97,6 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
         width=inner + 4,
         border_style="grey50",
     )
-
-
-def _section(name: str, detail: str) -> RenderableType:
-    title = Text(name, style="bold")
-    if detail:
-        title.append(f" · {detail}", style="not bold dim")
-    return Rule(title, align="left", style="grey37")
 
 
 # -------------------------------------------------------------------------- the election
@@ -119,7 +112,7 @@ def _election(picture: Picture, width: int) -> RenderableType:
             Text(mark, style), Text(f"{name:<8}", style=COLOURS[index % 3]), _lane(picture, name, index, lanes)
         )
     transitions = f"{len(story.terms)} terms" if len(story.terms) != 1 else "1 term"
-    return Group(_section("leader", f"Lease {picture.lease}, {transitions}"), _leader(picture, width), table)
+    return Group(section("leader", f"Lease {picture.lease}, {transitions}"), _leader(picture, width), table)
 
 
 def _leader(picture: Picture, width: int) -> RenderableType:
@@ -138,7 +131,7 @@ def _leader(picture: Picture, width: int) -> RenderableType:
         (" · valid for ", "dim"),
         (f"{valid_s:4.1f} s ", "bold"),
     )
-    text.append(_bar(min(1.0, valid_s / timing.term_length_s), max(8, min(30, width - len(text))), colour))
+    text.append(gauge(min(1.0, valid_s / timing.term_length_s), max(8, min(30, width - len(text))), colour))
     return text
 
 
@@ -244,8 +237,3 @@ def _identities(identities: Sequence[IdentitySeen]) -> RenderableType:
 
 
 _IDENTITY_INTERVAL_S = 10.0
-
-
-def _bar(part: float, width: int, colour: str) -> Text:
-    full = round(part * width)
-    return Text.assemble(("━" * full, colour), ("━" * (width - full), "grey23"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NoReturn
 
 import anyio
-from rich.live import Live
+from rich.console import RenderableType
 
+from lease_aio.cli.drawing import redraw
 from lease_aio.cli.fleet.options import FleetRun
 from lease_aio.cli.fleet.telling import Telling
 from lease_aio.cli.fleet.view import Picture, draw
@@ -57,18 +59,14 @@ async def _tell_lines(stage: Stage) -> None:
             stage.telling.progress("progress", stage.telling.now_s(), stage.fleet.report())
 
 
-async def _show_live(stage: Stage, output: Output) -> None:
-    painter, console = Painter(stage), output.console
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        try:
-            while True:
-                stage.telling.tick()
-                began_s = anyio.current_time()
-                live.update(draw(painter.picture(), console.width, console.height), refresh=True)
-                took_s = anyio.current_time() - began_s
-                await anyio.sleep(max(_REDRAW_EVERY_S, took_s / _MOST_OF_THE_LOOP))
-        finally:
-            live.update(draw(painter.picture(), console.width, console.height), refresh=True)
+async def _show_live(stage: Stage, output: Output) -> NoReturn:
+    painter = Painter(stage)
+
+    def now(width: int, height: int) -> RenderableType:
+        stage.telling.tick()
+        return draw(painter.picture(), width, height)
+
+    await redraw(output.console, now, every_s=_REDRAW_EVERY_S, most_of_the_loop=_MOST_OF_THE_LOOP)
 
 
 class Painter:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from lease_aio.cli.drawing import section
 from lease_aio.cli.numbers import rate, span
 from lease_aio.heartbeat import FleetReport
 from lease_aio.heartbeat.scenario.expectations import Outcome
@@ -83,8 +83,8 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
     parts = [
         states,
         charts,
-        *([_section("to come", _expected(picture)), steps] if steps is not None else []),
-        _section("what happened", ""),
+        *([section("to come", _expected(picture)), steps] if steps is not None else []),
+        section("what happened"),
         Text("\n".join([*news, *[""] * (lines - len(news))]), no_wrap=True, overflow="ellipsis"),
     ]
     name = f" · {picture.scenario}" if picture.scenario else ""
@@ -101,13 +101,6 @@ def _clock(picture: Picture) -> str:
     if picture.duration_s == float("inf"):
         return f"{picture.now_s:.0f} s"
     return f"{min(picture.now_s, picture.duration_s):.0f} of {picture.duration_s:.0f} s"
-
-
-def _section(name: str, detail: str) -> RenderableType:
-    title = Text(name, style="bold")
-    if detail:
-        title.append(f" · {detail}", style="not bold dim")
-    return Rule(title, align="left", style="grey37")
 
 
 def _beside(width: int, left: RenderableType, right: RenderableType) -> RenderableType:
@@ -127,7 +120,7 @@ def _states(report: FleetReport, width: int) -> RenderableType:
     counts.update({state: count for state, count in report.states.items() if state not in _STYLES})
     shown = [state for state, count in counts.items() if count or state in {"fresh", "late"}]
     bars = _bars([(state, counts[state], _STYLES.get(state, "white")) for state in shown[:5]], width, report.nodes)
-    return Group(_section("nodes", f"{report.nodes:,} by state"), *bars, *[Text()] * (5 - len(bars)))
+    return Group(section("nodes", f"{report.nodes:,} by state"), *bars, *[Text()] * (5 - len(bars)))
 
 
 def _renewals(picture: Picture, width: int) -> RenderableType:
@@ -144,7 +137,7 @@ def _renewals(picture: Picture, width: int) -> RenderableType:
         failed = Text("failed: ", "dim", no_wrap=True, overflow="ellipsis")
         failed.append(", ".join(f"{count:,} {kind}" for kind, count in errors), "bold red")
     sparks = Text(_sparkline(picture.rates, width, picture.due_per_s), "green", no_wrap=True)
-    return Group(_section("renewals", "second by second"), sparks, line, total, failed, Text())
+    return Group(section("renewals", "second by second"), sparks, line, total, failed, Text())
 
 
 def _sparkline(values: Sequence[int], width: int, due_per_s: float) -> str:
@@ -158,13 +151,13 @@ def _sparkline(values: Sequence[int], width: int, due_per_s: float) -> str:
 
 def _lateness(report: FleetReport, width: int) -> RenderableType:
     return Group(
-        _section("lateness", _spread(report.lateness, width)), *_histogram(report.lateness, _LATENESS_UP_TO_S, width)
+        section("lateness", _spread(report.lateness, width)), *_histogram(report.lateness, _LATENESS_UP_TO_S, width)
     )
 
 
 def _gap(report: FleetReport, width: int) -> RenderableType:
     bounds = [step * report.parameters.renew_interval_s for step in _GAP_INTERVALS]
-    return Group(_section("gap", _spread(report.gap, width)), *_histogram(report.gap, bounds, width))
+    return Group(section("gap", _spread(report.gap, width)), *_histogram(report.gap, bounds, width))
 
 
 def _spread(histogram: HistogramSnapshot, width: int) -> str:

@@ -6,11 +6,13 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import anyio
-from rich.live import Live
+from rich.console import RenderableType
 
 from lease_aio.cli.connection import Opened, probe
+from lease_aio.cli.drawing import redraw
 from lease_aio.cli.monitor.view import Line, Picture, draw
 from lease_aio.cli.monitor.words import (
     Weight,
@@ -170,15 +172,11 @@ class _Voice:
             event, fields = event_of(verdict)
             self._output.event(event, f"{now}  {text}", **fields)
 
-    async def _show(self) -> None:
-        console = self._output.console
-        with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-            try:
-                while True:
-                    live.update(draw(self._picture(), console.width, console.height), refresh=True)
-                    await anyio.sleep(_REDRAW_EVERY_S)
-            finally:
-                live.update(draw(self._picture(), console.width, console.height), refresh=True)
+    async def _show(self) -> NoReturn:
+        def now(width: int, height: int) -> RenderableType:
+            return draw(self._picture(), width, height)
+
+        await redraw(self._output.console, now, every_s=_REDRAW_EVERY_S)
 
     def _picture(self) -> Picture:
         monitor = self._monitor

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from lease_aio.cli.drawing import gauge, section
 from lease_aio.cli.monitor.words import STATES, ZONE_STATES, Weight, rate_text, zone_text
 from lease_aio.cli.numbers import span
 from lease_aio.heartbeat import Availability, MonitorReport, MonitorSettings, NodeView, Sight, ZoneState, ZoneView
@@ -87,12 +87,12 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
     parts = Group(
         _sight(picture),
         _nodes(picture, inner),
-        _section("zones", "evictions stopped everywhere" if picture.stopped else ""),
+        section("zones", "evictions stopped everywhere" if picture.stopped else ""),
         _zones(zones, inner),
         *([Text(f"… and {len(picture.zones) - len(zones)} more", "dim")] if len(picture.zones) > len(zones) else []),
-        _section("missing renewals", f"Unknown after {picture.settings.grace_s:g} s"),
+        section("missing renewals", f"Unknown after {picture.settings.grace_s:g} s"),
         _silent(picture, inner),
-        _section("verdicts", ""),
+        section("verdicts"),
         _lines(picture.lines, lines),
     )
     until = f" of {picture.seconds:g} s" if picture.seconds < float("inf") else " s"
@@ -104,13 +104,6 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
         width=inner + 4,
         border_style="red" if picture.sight is Sight.BLIND else "grey50",
     )
-
-
-def _section(name: str, detail: str) -> RenderableType:
-    title = Text(name, style="bold")
-    if detail:
-        title.append(f" · {detail}", style="not bold dim")
-    return Rule(title, align="left", style="grey37")
 
 
 def _sight(picture: Picture) -> Text:
@@ -173,7 +166,7 @@ def _silent(picture: Picture, width: int) -> RenderableType:
             one.name,
             Text(STATES[one.state], COLOURS[one.state]),
             Text(f"{silent_s:.0f} s", "yellow" if part < 0.75 else "red"),
-            _bar(part, bar, "yellow" if part < 0.75 else "red"),
+            gauge(part, bar, "yellow" if part < 0.75 else "red"),
         )
     return table
 
@@ -196,8 +189,3 @@ def _shares(parts: Sequence[tuple[int, str]], width: int) -> Text:
     cells = [max(1, count * width // total) if count else 0 for count, _ in parts]
     cells[cells.index(max(cells))] += width - sum(cells)
     return Text.assemble(*(("━" * max(0, number), colour) for number, (_, colour) in zip(cells, parts, strict=True)))
-
-
-def _bar(part: float, width: int, colour: str) -> Text:
-    full = round(part * width)
-    return Text.assemble(("━" * full, colour), ("━" * (width - full), "grey23"))
