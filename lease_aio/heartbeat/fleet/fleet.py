@@ -38,9 +38,10 @@ from lease_aio.scheduler import Scheduler
 class Fleet:
     """Heartbeats of many nodes while its `async with` block runs.
 
-    Entering registers the Nodes if asked to, and schedules their first renewals; it does not wait for those. Nothing
-    that a renewal meets is raised: see `report()` and `on_failure`. Leaving neither empties nor deletes the leases, as
-    kubelets do not, unless `delete_on_exit` is given.
+    Entering registers the Nodes if asked to, waits until the watch of them has begun (no longer than one request may
+    take), and schedules their first renewals; it does not wait for those. Nothing that a renewal meets is raised: see
+    `report()` and `on_failure`. Leaving neither empties nor deletes the leases, as kubelets do not, unless
+    `delete_on_exit` is given.
 
     Args:
         api: The API server.
@@ -124,7 +125,7 @@ class Fleet:
             random=random,
         )
         self._parameters = _parameters(crew_rules)
-        self._registers = register
+        self._registers, self._request_timeout_s = register, rules.request_timeout_s
         self._background = Background(tasks)
         self._roll = Roll(fleet=name, prefix=prefix, first=first, profile=profile, partition=partition)
         self._first_nodes, self._first_members = nodes, self._roll.enlist(nodes)
@@ -176,10 +177,12 @@ class Fleet:
         self._background.start(Sampler(self._group, self._hollows, tally.timeline).run, "states of the fleet's nodes")
         try:
             await self._crew.refuse_foreign(self._first_nodes, self._first_members)
-            if self._registers:
-                self._background.start(self._watch().run, "watch of the fleet's Nodes")
+            watch = self._start_watch() if self._registers else None
             members, self._first_members = self._first_members, ()
             await self._crew.add(members)
+            if watch is not None:  # a verdict that comes right after must not be what the watch sees first
+                with anyio.move_on_after(self._request_timeout_s):
+                    await watch.begun.wait()
         except BaseException:
             await self._leave()
             raise
@@ -219,10 +222,12 @@ class Fleet:
         await self._crew.remove(names)
         return names
 
-    def _watch(self) -> NodeWatch:
-        listener = FleetWatch(self._group, self._hollows)
-        selector = f"{FLEET_LABEL}={self.name}"
-        return NodeWatch(self._group.api, self._group.clock, self._control.random, listener, label_selector=selector)
+    def _start_watch(self) -> NodeWatch:
+        group, selector = self._group, f"{FLEET_LABEL}={self.name}"
+        listener = FleetWatch(group, self._hollows)
+        watch = NodeWatch(group.api, group.clock, self._control.random, listener, label_selector=selector)
+        self._background.start(watch.run, "watch of the fleet's Nodes")
+        return watch
 
     async def _leave(self) -> None:
         """Ends with no attempt running, also when cancelled; deletes what is to be deleted, as far as time allows."""

@@ -11,7 +11,9 @@ from lease_aio.model import Node
 
 
 class FleetWatch:
-    """A `NodeListener` for all nodes of a fleet; Nodes of other parts of it are passed over.
+    """A `NodeListener` for all nodes of a fleet; of Nodes of other parts of it nothing is noted.
+
+    A Node may be told before the answer to its creation has come: what was seen of it then counts all the same.
 
     Args:
         group: What the beats share.
@@ -24,10 +26,10 @@ class FleetWatch:
 
     def node_changed(self, node: Node) -> None:
         """See `NodeListener.node_changed`."""
-        hollow = self._nodes.get(node.name)
+        words, hollow = self._verdicts.of(node), self._nodes.get(node.name)
         if hollow is None:
             return
-        for word in self._verdicts.of(node):
+        for word in words:
             self._note(node.name, hollow, word)
         if hollow.status is not None:
             hollow.status.saw(node)

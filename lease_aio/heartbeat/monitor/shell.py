@@ -199,7 +199,9 @@ class Monitor:
         self._nodes.synced.set()
 
     def _fail(self, error: ApiError) -> None:
-        """Nothing is judged any more, the reader learns why, and whoever waits is woken."""
+        """Nothing is judged any more, the reader learns why, and whoever waits is woken. The first reason stays."""
+        if self._failure is not None:
+            return
         self._failure = error
         self._tell(self._judge.blind(Cause.LEASES, str(error), now=self._clock.now()))
         for event in (self._leases.synced, self._nodes.synced, self._news):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import anyio
+
 from lease_aio.api import NODES, Api, Change, ChangeType, follow
 from lease_aio.clock import Clock
 from lease_aio.errors import ApiError
@@ -36,6 +38,9 @@ class NodeWatch:
         listener: Is told.
         label_selector: Which Nodes.
         field_selector: Which Nodes.
+
+    Attributes:
+        begun: Set once all Nodes that exist have been told, or the watch was refused: no change is missed from then on.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class NodeWatch:
         self._api, self._clock, self._random, self._listener = api, clock, random, listener
         self._label_selector, self._field_selector = label_selector, field_selector
         self._refused = False
+        self.begun = anyio.Event()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -75,12 +81,15 @@ class NodeWatch:
                 self._tell(change)
 
     def _tell(self, change: Change[Node]) -> None:
-        if change.type is ChangeType.GONE:
+        if change.type is ChangeType.SYNCED:
+            self.begun.set()
+        elif change.type is ChangeType.GONE:
             self._listener.node_gone(change.name)
         elif change.object is not None:
             self._listener.node_changed(change.object)
 
     def _refuse(self, error: ApiError) -> None:
+        self.begun.set()
         if self._refused:
             return
         self._refused = True

@@ -82,6 +82,44 @@ async def test_verdicts_of_the_control_plane_are_noted_with_the_time_since_the_l
         assert all(50 <= one.since_renewal_s < 61 for one in fleet.timeline.last_verdicts[:4])
 
 
+async def test_a_verdict_that_comes_right_after_the_start_is_noted_though_the_watch_begins_late():
+    async def slow_list(moment, call):
+        if moment is Moment.BEFORE and (call.verb, call.resource) == ("list", "nodes"):
+            await anyio.sleep(4)
+
+    async with staged() as stage:
+        stage.faults = slow_list
+        async with fleet_of(stage, adopt="any", status=StatusRules(update_frequency_s=1)) as fleet:
+            await condemn(stage, "node-0")
+            await anyio.sleep(5)
+            assert [one.verdict for one in fleet.timeline.last_verdicts] == ["unknown", "tainted", "ready"]
+
+
+async def test_a_verdict_is_noted_though_the_watch_told_of_the_node_before_its_creation_was_answered():
+    async def slow_answer(moment, call):
+        if moment is Moment.AFTER and (call.verb, call.resource) == ("create", "nodes"):
+            await anyio.sleep(1)
+
+    async with staged() as stage:
+        stage.faults = slow_answer
+        async with fleet_of(stage, status=StatusRules(update_frequency_s=1)) as fleet:
+            await condemn(stage, "node-0")
+            await anyio.sleep(5)
+            assert [one.verdict for one in fleet.timeline.last_verdicts] == ["unknown", "tainted", "ready"]
+
+
+async def test_entering_does_not_wait_for_ever_for_a_watch_that_does_not_begin():
+    async def no_list(moment, call):
+        if (call.verb, call.resource) == ("list", "nodes"):
+            await anyio.sleep(10_000)
+
+    async with staged() as stage:
+        stage.faults = no_list
+        started = stage.clock.now()
+        async with fleet_of(stage, adopt="any"):
+            assert stage.clock.now() - started <= 10
+
+
 async def test_a_silent_node_does_not_answer_a_verdict_until_it_is_revived():
     async with staged() as stage, fleet_of(stage) as fleet:
         await anyio.sleep(20)

@@ -103,6 +103,20 @@ async def test_without_the_right_to_list_leases_entering_fails():
                 pass
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_who_may_list_neither_is_told_of_the_leases_whichever_answer_comes_first(turns):
+    async def forbidden_later(moment, call):
+        for _ in range(turns if call.resource == "nodes" else 4):
+            await anyio.lowlevel.checkpoint()
+        await forbidden(moment, call)
+
+    async with staged() as stage:
+        stage.faults = forbidden_later
+        with pytest.raises(Refused, match="list leases.coordination.k8s.io kube-node-lease"):
+            async with Monitor(stage.api, stage.clock, stage.fleet_parts[-1]):
+                pass
+
+
 async def test_a_right_that_is_taken_away_later_reaches_the_reader():
     async with staged() as stage, Monitor(stage.api, stage.clock, stage.fleet_parts[-1]) as monitor:
         assert (await anext(monitor)).sight is Sight.FULL
