@@ -88,7 +88,7 @@ class ControlPlane:
         self._extra_controller_flags = _by_name(controller_manager_flags)
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
-        self._running: dict[str, Server] = {}
+        self._started: dict[str, Server] = {}
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -116,7 +116,7 @@ class ControlPlane:
     @property
     def pids(self) -> Mapping[str, int]:
         """The process ids of what runs, by the names of the binaries."""
-        return {name: server.process.pid for name, server in self._running.items()}
+        return {name: server.process.pid for name, server in self._started.items() if server.process.poll() is None}
 
     def start_apiserver(self) -> None:
         """Start the API server and wait until it is ready; nothing happens if it runs.
@@ -179,14 +179,14 @@ class ControlPlane:
         self._end(_CONTROLLER_MANAGER, kill=kill)
 
     def _run(self, name: str, flags: Mapping[str, str], ready: Callable[[], bool]) -> None:
-        if name not in self._running:
+        if name not in self.pids:
             argv = [str(self._binaries[name]), *(f"{flag}={value}" for flag, value in flags.items())]
             started = self._launcher.submit(launch, name, argv, self.directory / f"{name}.log").result()
-            self._running[name] = started
+            self._started[name] = started
             started.wait_until(ready, self._start_timeout_s)
 
     def _end(self, name: str, *, kill: bool = False) -> None:
-        if server := self._running.pop(name, None):
+        if server := self._started.pop(name, None):
             server.stop(0.0 if kill else self._stop_timeout_s)
 
     def _take_credentials(self) -> None:

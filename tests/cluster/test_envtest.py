@@ -71,6 +71,46 @@ def wait_until_gone(directory: Path) -> None:
     assert not directory.exists()
 
 
+SERVES = f"""#!{sys.executable} -I
+import http.server, ssl, sys
+flags = dict(each.split("=", 1) for each in sys.argv[1:])
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+secure = flags.get("--secure-port")
+port = secure or flags["--listen-client-urls"].rpartition(":")[2]
+server = http.server.HTTPServer(("127.0.0.1", int(port)), Ready)
+if secure:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(flags["--tls-cert-file"], flags["--tls-private-key-file"])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+"""A server that is ready, and no more."""
+
+
+def executable(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o755)
+
+
+def test_an_api_server_that_ended_by_itself_or_never_began_is_started_when_asked(tmp_path: Path) -> None:
+    for name in ("etcd", "kube-apiserver"):
+        executable(tmp_path / name, SERVES)
+    with ControlPlane(tmp_path, stop_timeout_s=1.0) as plane:
+        first = plane.pids["kube-apiserver"]
+        os.kill(first, signal.SIGKILL)
+        while "kube-apiserver" in plane.pids:
+            time.sleep(0.01)
+        executable(tmp_path / "kube-apiserver", "#!/bin/sh\nexit 7\n")
+        with pytest.raises(ControlPlaneError, match="kube-apiserver ended with 7"):
+            plane.start_apiserver()
+        executable(tmp_path / "kube-apiserver", SERVES)
+        plane.start_apiserver()
+        assert plane.pids["kube-apiserver"] != first
+
+
 @pytest.mark.parametrize("name", ["etcd", "kube-apiserver"])
 def test_a_missing_binary_is_named(tmp_path: Path, name: str) -> None:
     for other in {"etcd", "kube-apiserver"} - {name}:
