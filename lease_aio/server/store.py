@@ -380,16 +380,12 @@ class Store:
             limit=limit,
             continue_token=continue_token,
         )
+        how = Deletion(now=now, propagation_policy=propagation_policy, dry_run=dry_run)
         for obj in page.items:
             meta = obj["metadata"]
-            self.delete(
-                resource,
-                meta.get("namespace", ""),
-                meta["name"],
-                now=now,
-                propagation_policy=propagation_policy,
-                dry_run=dry_run,
-            )
+            current = self.find(resource, meta.get("namespace", ""), meta["name"])
+            if current is not None:  # a continued list shows what was there when it began
+                deletion.delete(self._ledger, resource, current, how)
         return page
 
     def compact(self) -> None:

@@ -312,6 +312,15 @@ def test_pages_show_one_state_whatever_happens_in_between(store: Store) -> None:
     assert [first.remaining, second.remaining, third.continue_token] == [3, 1, ""]
 
 
+def test_the_rest_of_a_list_is_deleted_though_some_of_it_is_gone_by_then(store: Store) -> None:
+    for name in "abc":
+        create(store, name)
+    first = store.list(LEASES, "default", limit=1)
+    store.delete(LEASES, "default", "b", now=NOW)
+    store.delete_collection(LEASES, "default", now=NOW, continue_token=first.continue_token)
+    assert [obj["metadata"]["name"] for obj in store.list(LEASES, "default").items] == ["a"]
+
+
 def test_a_forgotten_page_offers_to_go_on_inconsistently(store: Store) -> None:
     for name in "abc":
         create(store, name)
