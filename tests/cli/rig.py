@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from lease_aio.cli.app import app
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def invoke(*args: str, env: dict[str, str] | None = None) -> Result:
@@ -81,6 +81,11 @@ def kubeconfig(path: Path, url: str) -> str:
         "contexts: [{name: c, context: {cluster: c, user: u, namespace: default}}]\n"
     )
     return str(path)
+
+
+def served_port(kubeconfig: str) -> int:
+    """The port in what `lease-aio serve` wrote."""
+    return int(Path(kubeconfig).read_text().split("http://127.0.0.1:")[1].split("'")[0])
 
 
 class Command:

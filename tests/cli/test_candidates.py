@@ -21,7 +21,7 @@ from lease_aio.server import LEASES, NAMESPACES, Store, serve
 from tests.cli.rig import Command, answering, events, invoke, kubeconfig, status
 from tests.coordinated.rig import LEASE, NOW_US, candidate, lease
 
-QUICK = ("--lease-duration", "2", "--renew-interval", "0.4", "--grace", "0.4")
+QUICK = ("--lease-duration", "6", "--renew-interval", "1", "--grace", "0.4")
 
 
 def test_the_list_says_who_leads_who_is_preferred_who_is_asked_and_who_waits():

@@ -14,7 +14,7 @@ import pytest
 
 from lease_aio.cli.exits import Exit
 from lease_aio.model import MicroTime
-from tests.cli.rig import Command, events, invoke
+from tests.cli.rig import Command, events, invoke, served_port
 
 pytestmark = pytest.mark.slow
 
@@ -54,15 +54,10 @@ def test_a_kubeconfig_that_cannot_be_written_is_named() -> None:
     assert "--host" not in result.stderr
 
 
-def served_port(kubeconfig: str) -> int:
-    return int(Path(kubeconfig).read_text().split("http://127.0.0.1:")[1].split("'")[0])
-
-
 # ---------------------------------------------------------------------- fleet
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(120)
 def test_a_fleet_registers_renews_reports_and_deletes_what_it_created(
     served: str, kubectl_output: Callable[..., str]
 ) -> None:
@@ -221,7 +216,6 @@ def backdate(kubeconfig: str, name: str) -> None:
 # ---------------------------------------------------------------------- demo
 
 
-@pytest.mark.timeout(90)
 def test_the_demos_report_is_what_the_server_stored() -> None:
     with Command("demo", "--seconds", "10", "--json") as demo:
         code, seen, stderr = demo.end()

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from lease_aio.cli.exits import Exit
-from tests.cli.rig import PATIENCE_S, Command
+from tests.cli.rig import PATIENCE_S, Command, served_port
 
 pytestmark = pytest.mark.slow
-QUICK = ("--lease-duration", "2", "--renew-interval", "0.4", "--grace", "0.4")
+DURATION_S = 6
+"""Long enough for a busy machine: a term is lost where its process does not run for four seconds."""
+QUICK = ("--lease-duration", str(DURATION_S), "--renew-interval", "1", "--grace", "0.4")
 
 
 @dataclass(frozen=True)
@@ -24,9 +29,20 @@ class Place:
     kubeconfig: str
     lease: str
 
+    @property
+    def url(self) -> str:
+        server = f"http://127.0.0.1:{served_port(self.kubeconfig)}"
+        return f"{server}/apis/coordination.k8s.io/v1/namespaces/default/leases/{self.lease}"
+
     def delete(self) -> None:
-        command = ["kubectl", "--kubeconfig", self.kubeconfig, "delete", "lease", self.lease]
-        subprocess.run(command, check=True, capture_output=True)
+        with urllib.request.urlopen(urllib.request.Request(self.url, method="DELETE")) as answer:
+            assert answer.status == 200
+
+    def renewed(self) -> float:
+        """When its holder says that it was renewed, in seconds since the epoch."""
+        with urllib.request.urlopen(self.url) as answer:
+            text = json.load(answer)["spec"]["renewTime"]
+        return datetime.fromisoformat(text).timestamp()
 
 
 @pytest.fixture
@@ -150,7 +166,7 @@ def test_a_killed_leader_takes_its_command_and_all_of_its_group_with_it(place: P
         pids = pid_in(tmp_path / "pid"), pid_in(tmp_path / "inner")
         leading.signal(signal.SIGKILL)
 
-        assert all(gone_within(pid, 5) for pid in pids)
+        assert all(gone_within(pid, PATIENCE_S) for pid in pids)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -159,12 +175,13 @@ def test_a_frozen_leader_loses_its_command_before_another_may_lead(place: Place,
         leading.event("started")
         child = pid_in(tmp_path / "pid")
         time.sleep(0.5)  # the guard has been told by now
-        frozen_at = time.monotonic()
         leading.signal(signal.SIGSTOP)
         with lead(place, "true") as other:
-            other.event("started")
+            other.event("waiting")
+            renewed = place.renewed()
+            began = other.event("started")["time"]
             assert not alive(child)
-            assert time.monotonic() - frozen_at >= 2.0 - 0.4 - 0.1  # no sooner than the lease allows
+            assert began - renewed >= DURATION_S, "no sooner than the Lease allows, by its own word"
             assert other.end()[0] == 0
         leading.signal(signal.SIGCONT)
         code, seen, _ = leading.end()
@@ -234,9 +251,14 @@ def test_a_second_signal_ends_it_on_the_spot(place: Place, tmp_path: Path) -> No
         leading.event("started")
         child = pid_in(tmp_path / "pid")
         leading.signal(signal.SIGTERM)
-        time.sleep(0.5)
-        leading.signal(signal.SIGTERM)
-        code, _, _ = leading.end()
+        first = time.monotonic()
+        while leading.process.poll() is None:  # two that come before the first is heard are one
+            time.sleep(0.2)
+            leading.signal(signal.SIGTERM)
+        took_s = time.monotonic() - first
+        code, seen, _ = leading.end()
 
     assert code == Exit.TERMINATED
-    assert gone_within(child, 5)
+    assert took_s < 30, "the command's grace"
+    assert "released" not in names(seen)
+    assert gone_within(child, PATIENCE_S)

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import socket
-import subprocess
+import time
+from collections.abc import Callable
 
 import pytest
 
 from lease_aio.cli.exits import Exit
 from lease_aio.naming import apiserver_identity_name
 from lease_aio.testing.envtest import ControlPlane
-from tests.cli.rig import Command, invoke
+from tests.cli.rig import PATIENCE_S, Command, invoke
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
-@pytest.mark.timeout(120)
-def test_the_demos_report_is_what_the_real_server_stored_and_nothing_is_left(control_plane: ControlPlane) -> None:
+def test_the_demos_report_is_what_the_real_server_stored_and_nothing_is_left(
+    control_plane: ControlPlane, kubectl_output: Callable[..., str]
+) -> None:
     config = str(control_plane.kubeconfig)
     with Command("demo", "--seconds", "15", "--json", "--kubeconfig", config) as demo:
         code, seen, stderr = demo.end()
 
     assert [check for check in seen[-1]["checks"] if not check["true"]] == []
     assert code == 0, stderr
-    command = ["kubectl", "--kubeconfig", config, "get", "leases", "-A", "-o", "name"]
-    assert "lease-aio-demo-" not in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "lease-aio-demo-" not in kubectl_output(config, "get", "leases", "-A", "-o", "name")
 
 
 def test_the_real_servers_identity_is_listed_and_not_collected(control_plane: ControlPlane) -> None:
     where = ("--kubeconfig", str(control_plane.kubeconfig))
-    listed = invoke("identity", "list", *where)
+    name = apiserver_identity_name(socket.gethostname())
+    until = time.monotonic() + PATIENCE_S
+    while name not in (listed := invoke("identity", "list", *where)).stdout and time.monotonic() < until:
+        time.sleep(0.2)  # it is ready before it has published itself
     collected = invoke("identity", "collect", "--once", *where)
 
     rows = [line.split() for line in listed.stdout.splitlines()]
-    name = apiserver_identity_name(socket.gethostname())
     assert [(row[0], row[1], row[-1]) for row in rows] == [
         ("NAME", "HOST", "STATE"),
         (name, socket.gethostname(), "fresh"),
