@@ -144,7 +144,6 @@ async def _held(rig: Rig) -> AsyncIterator[str]:
         yield f"candidate {candidate.namespace}/{candidate.name}"
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_it_ends_clean_wherever_it_is_cancelled(scenario: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
     points = 0

@@ -12,7 +12,7 @@ from lease_aio.election.coordinated import CandidateInfo
 from tests.coordinated.stage import TIMING, Stage
 from tests.election.rig import Network
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.virtual_time
 VERSIONS = {"a": "1.30.0", "b": "1.31.0", "c": "1.32.0"}
 
 

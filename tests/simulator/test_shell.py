@@ -25,7 +25,6 @@ def silence() -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_whatever_goes_wrong_no_two_bodies_run_tokens_rise_and_somebody_leads():
     outcomes = [simulate_shell(seed) for seed in range(SEEDS)]
     faults = sum((outcome.faults for outcome in outcomes), Counter[str]())
