@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from lease_aio.testing.envtest import ControlPlane
 from tests.cluster.assets import AssetsError, assets
 
 CONTROLLER_MANAGER = "kube-controller-manager"
+
+Kubectl = Callable[..., Coroutine[Any, Any, str]]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -53,10 +57,23 @@ def kubectl_binary() -> str:
 
 @pytest.fixture(scope="session")
 def kubectl_output(kubectl_binary: str) -> Callable[..., str]:
-    """Run kubectl with a kubeconfig and arguments; what it prints. It must succeed."""
+    """Run kubectl with a kubeconfig and arguments; what it prints. It must succeed. Not from a coroutine."""
 
     def run(kubeconfig: str, *arguments: str) -> str:
         command = [kubectl_binary, "--kubeconfig", kubeconfig, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kubectl_beside(kubectl_binary: str) -> Kubectl:
+    """The same from a coroutine: what runs on the loop goes on meanwhile."""
+
+    async def run(kubeconfig: str, *arguments: str, stdin: str = "") -> str:
+        command = [kubectl_binary, "--kubeconfig", kubeconfig, *arguments]
+        done = await anyio.run_process(command, input=stdin.encode(), check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
 
     return run
