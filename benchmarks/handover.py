@@ -67,7 +67,7 @@ async def measure(plane: ControlPlane, audit: Audit, folder: Path, given: argpar
     for who in (OURS, PEER):
         traffic = await standby_traffic(plane, audit, folder, kind(who), lease=f"standby-{who}", seconds=given.seconds)
         result["standby"][who] = asdict(traffic)
-    result["many"] = asdict(await many(plane, folder, count=given.elections, hold_s=given.seconds / 2))
+    result["many"] = asdict(await many(plane, audit, folder, count=given.elections, hold_s=given.seconds / 2))
     return result
 
 

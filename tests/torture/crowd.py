@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from lease_aio import Timing
 from lease_aio.testing.envtest import ControlPlane
 from tests.torture.analysis import Evidence, LifeRecord, Overlap, Work, overlaps, works_of
 from tests.torture.candidate import boot
-from tests.torture.history import Recorder, Write, recorded
+from tests.torture.history import Audit, Recorder, Request, recorded
 from tests.torture.processes import Event, Program, until
 
 PATIENCE_S = 120.0
@@ -49,7 +49,7 @@ class Many:
         first_won_s: The same for the first one it won.
         overlaps: Pairs of terms of one Lease that overlapped.
         history: How many writes the API server stored.
-        usurped: Writes that replaced another live holder, by the API server's history.
+        usurped: Writes that replaced another live holder, by the API server's own times.
     """
 
     elections: int
@@ -105,7 +105,7 @@ class _Crowd:
             raise AssertionError(f"not within {PATIENCE_S:g} s; see {self.folder}/*.stderr")
         return boot() - since
 
-    async def run(self, recorder: Recorder, hold_s: float) -> Many:
+    async def run(self, recorder: Recorder, audit: Audit, hold_s: float) -> Many:
         """Two contend; the one that leads more ends; a third comes, and the second is killed."""
         first, second = await self.start(), await self.start()
         all_led_s = await self.until(lambda: first.led() + second.led() == self.count)
@@ -128,17 +128,19 @@ class _Crowd:
             after_kill_s=first_won_s + rest_won_s,
             costs=costs,
             overlaps=_overlaps(self.processes),
-            usurped=_usurped(recorder, self.prefix),
+            usurped=usurped(audit.requests(), self.prefix),
             history=len(recorder.writes),
         )
 
 
-async def many(plane: ControlPlane, folder: Path, *, count: int, hold_s: float, prefix: str = "many") -> Many:
+async def many(
+    plane: ControlPlane, audit: Audit, folder: Path, *, count: int, hold_s: float, prefix: str = "many"
+) -> Many:
     """Have two processes contend for `count` elections, and measure."""
     async with recorded(plane) as recorder, anyio.create_task_group() as tasks:
         crowd = _Crowd(plane=plane, folder=folder, prefix=prefix, count=count, tasks=tasks)
         try:
-            return await crowd.run(recorder, hold_s)
+            return await crowd.run(recorder, audit, hold_s)
         finally:
             for process in crowd.processes:
                 process.life.kill()
@@ -188,15 +190,16 @@ def _evidence(works: Sequence[Work]) -> Evidence:
     return Evidence(works=works, writes=(), writers={}, lease_duration_s=duration_s, stop_grace_s=grace_s)
 
 
-def _usurped(recorder: Recorder, prefix: str) -> list[str]:
-    """Who overwrote another's name in less than its duration."""
+def usurped(requests: Iterable[Request], prefix: str) -> list[str]:
+    """Who overwrote another's name in less than its duration: less, at the most that may have passed between them."""
     found: list[str] = []
-    last: dict[str, Write] = {}
-    for write in recorder.writes:
-        before = last.get(write.lease)
-        last[write.lease] = write
-        if write.lease.startswith(prefix) and before is not None and before.holder not in {"", write.holder}:
-            waited_s = write.seen - before.seen
-            if write.holder and waited_s < before.duration_s - 0.5:
-                found.append(f"{write.lease}: {write.holder} over {before.holder} after {waited_s:.2f} s")
+    last: dict[str, Request] = {}
+    stored = (each for each in requests if each.version and each.lease.startswith(prefix))
+    for each in sorted(stored, key=lambda request: request.version):
+        before = last.get(each.lease)
+        last[each.lease] = each
+        if before is not None and each.holder and before.holder not in {"", each.holder}:
+            waited_s = each.answered - before.received
+            if waited_s < before.duration_s:
+                found.append(f"{each.lease}: {each.holder} over {before.holder} after {waited_s:.2f} s")
     return found

@@ -20,6 +20,7 @@ import anyio
 
 from lease_aio.testing.envtest import ControlPlane
 from tests.torture.analysis import hand_overs, overlaps
+from tests.torture.candidate import boot
 from tests.torture.driver import evidence
 from tests.torture.history import Audit, Recorder, recorded
 from tests.torture.processes import Fleet, fleet, until
@@ -59,7 +60,7 @@ class HandOvers:
 
     Attributes:
         seconds: From the release, or the signal.
-        since_write_s: After SIGKILL: from the last write that the dead leader is known to have made.
+        since_write_s: After SIGKILL: from the dead leader's last write, as of when the API server received it.
         overlaps: Pairs of terms that overlapped, as the judge of the torture words them.
     """
 
@@ -105,19 +106,42 @@ async def _led(them: Fleet) -> None:
         raise AssertionError(f"nobody leads {them.lease} after {PATIENCE_S:g} s; see {them.folder}/*.stderr")
 
 
+async def _all_wait(them: Fleet, audit: Audit, since: float) -> None:
+    """Those of ours that do not lead have asked all that they ask at their start: the last of it is the watch."""
+    waiting = {member.address for member in them.members if member.ours and member is not them.leader()}
+
+    def watching() -> set[str]:
+        return {each.source for each in audit.requests() if each.verb == "watch" and each.received >= since}
+
+    with anyio.fail_after(PATIENCE_S):
+        while not waiting <= watching():  # noqa: ASYNC110 - it is read in a log
+            await anyio.sleep(0.2)
+
+
 async def _measured(them: Fleet, recorder: Recorder, audit: Audit, *, kind: str, count: int) -> HandOvers:
     assert await until(lambda: them.leader() is not None, PATIENCE_S)
     await them.end()
     known = evidence(them, recorder, audit)
     ends = [work for work in sorted(known.works, key=lambda work: work.start) if work.killed]
     starts = sorted(work.start for work in known.works)
-    since = [next(at for at in starts if at > work.end) - known.last_seen[work.identity] for work in ends]
+    written = last_writes(audit, them.lease)
+    since = [next(at for at in starts if at > work.end) - written[work.identity] for work in ends]
     found = [each.seconds for each in hand_overs(known.works) if each.kind == kind][:count]
     return HandOvers(
         seconds=found,
         since_write_s=since,
         overlaps=[f"{each.length_s:.3f} s, {each.culprit}: {each.why}" for each in overlaps(known)],
     )
+
+
+def last_writes(audit: Audit, lease: str) -> Mapping[str, float]:
+    """When the API server received the last write of each holder that it stored, on CLOCK_BOOTTIME.
+
+    No candidate can have seen it before, however late a driver that watches is told.
+    """
+    wall_to_boot = boot() - time.time()
+    stored = (each for each in audit.requests() if each.lease == lease and each.version)
+    return {each.holder: each.received + wall_to_boot for each in sorted(stored, key=lambda each: each.version)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +157,10 @@ async def standby_traffic(
     plane: ControlPlane, audit: Audit, folder: Path, kind: Kind, *, lease: str, seconds: float
 ) -> Traffic:
     """Count what the API server is asked while nothing changes."""
+    began = time.time()
     async with kind.fleet(plane, folder, lease) as them:
         await _led(them)
+        await _all_wait(them, audit, began)
         await anyio.sleep(_SETTLE_S)
         leader, start = them.leader(), time.time()
         assert leader is not None
