@@ -18,6 +18,7 @@ import lease_aio
 from lease_aio.heartbeat import Finding, Monitor, MonitorSettings, NodeVerdict
 from lease_aio.heartbeat.monitor.verdicts import Reason
 from lease_aio.testing.envtest import ControlPlane
+from tests.cluster.fixtures import Kubectl
 from tests.cluster.witness import NOT_READY, UNREACHABLE, NodeState, Witness, witnessed
 from tests.torture.analysis import percentile
 from tests.torture.processes import until
@@ -34,6 +35,11 @@ UNKNOWN_AFTER_S, UNKNOWN_WITHIN_S = 40, 60
 BACK_WITHIN_S = 25
 APART_S = 6
 """How far our monitor may be from the controller."""
+PASSES_TAKE_S = 2
+"""What the controller's passes may take in all from the silence to the last verdict. It begins the next one 5 s after
+the end of the one before and judges ten passes after it last saw a renewal, so what they take beyond this comes on top
+of when it judges, whoever renews; by its own metric, and next to nothing where the machine is not overloaded."""
+PASSES_METRIC = "node_collector_update_all_nodes_health_duration_seconds_sum"
 PATIENCE_S = 90
 
 Verdicts = dict[Finding, dict[str, tuple[float, Reason]]]
@@ -83,6 +89,13 @@ def spread(title: str, found: Sequence[float]) -> str:
     return f"{title}: min {min(found):.1f} p50 {percentile(found, 50):.1f} max {max(found):.1f} s of {len(found)}\n"
 
 
+async def passes_s(plane: ControlPlane) -> float:
+    """What the passes of the controller have taken since its start, by its own word."""
+    told = await anyio.to_thread.run_sync(plane._secure_answer, plane._controllers_port, "/metrics")
+    assert told is not None
+    return float(re.search(rf"^{PASSES_METRIC} (\S+)$", told, re.MULTILINE)[1])
+
+
 async def hear(monitor: Monitor, heard: Verdicts) -> None:
     async for verdict in monitor:
         if isinstance(verdict, NodeVerdict):
@@ -105,12 +118,13 @@ async def test_the_controller_and_our_monitor_see_the_silent_nodes_fall_and_rise
         silent = fleet.select().sample(count=SILENT)
         others = set(fleet.names) - set(silent)
         silent.silence()
-        silenced_at = time.monotonic()
-        await until(lambda: all_are(witness, silent, unreachable), UNKNOWN_WITHIN_S + 5)
+        silenced_at, passes_before_s = time.monotonic(), await passes_s(judged)
+        await until(lambda: all_are(witness, silent, unreachable), PATIENCE_S)
+        slow_s = max(0.0, await passes_s(judged) - passes_before_s - PASSES_TAKE_S)
         last = {name: witness.renewals[name][-1] for name in silent}
         silent.revive()
         revived_at = time.monotonic()
-        await until(lambda: all_are(witness, fleet.names, welcome), BACK_WITHIN_S + 5)
+        await until(lambda: all_are(witness, fleet.names, welcome), PATIENCE_S)
         tasks.cancel_scope.cancel()
     fallen = {name: first(witness, name, lambda s: s.ready == "Unknown", silenced_at) for name in silent}
     tainted = [first(witness, name, unreachable, silenced_at) - last[name] for name in silent]
@@ -125,14 +139,15 @@ async def test_the_controller_and_our_monitor_see_the_silent_nodes_fall_and_rise
             + spread("last renewal to NoSchedule taint", tainted)
             + spread("revival to Ready without taints", back)
             + spread("our monitor earlier than the controller", earlier)
+            + f"the controller's passes were slow by {slow_s:.2f} s\n"
             + f"found silent by our monitor itself: {by_itself}, the others when the controller had written it\n"
         )
     assert ever(witness, others, lost) == []
     assert min(unknown) >= UNKNOWN_AFTER_S
-    assert max(tainted) <= UNKNOWN_WITHIN_S
+    assert max(tainted) <= UNKNOWN_WITHIN_S + slow_s
     assert max(back) <= BACK_WITHIN_S
     assert heard[Finding.UNKNOWN].keys() == heard[Finding.RECOVERED].keys() == set(silent)
-    assert max(map(abs, earlier)) <= APART_S
+    assert max(map(abs, earlier)) <= APART_S + slow_s
     assert witness.gaps == 0
 
 
@@ -147,13 +162,10 @@ def judged_soon(with_controllers: Path) -> Iterator[ControlPlane]:
 
 
 async def test_a_controller_that_is_restarted_gives_everybody_fresh_grace_and_kubectl_shows_its_verdicts(
-    judged_soon: ControlPlane, kubectl_output: Callable[..., str]
+    judged_soon: ControlPlane, kubectl_beside: Kubectl
 ) -> None:
     plane = judged_soon
-
-    async def kubectl(*arguments: str) -> str:
-        return await anyio.to_thread.run_sync(partial(kubectl_output, str(plane.kubeconfig), *arguments))
-
+    kubectl = partial(kubectl_beside, str(plane.kubeconfig))
     async with (
         witnessed(plane, nodes=True) as witness,
         lease_aio.connect(kubeconfig=str(plane.kubeconfig)) as leases,
@@ -167,12 +179,12 @@ async def test_a_controller_that_is_restarted_gives_everybody_fresh_grace_and_ku
         await anyio.to_thread.run_sync(partial(plane.stop_controller_manager, kill=True))
         restarted = time.monotonic()
         await anyio.to_thread.run_sync(plane.start_controller_manager)
-        assert await until(lambda: all_are(witness, silent, unreachable), SHORT_GRACE_S + 10)
+        assert await until(lambda: all_are(witness, silent, unreachable), PATIENCE_S)
         fallen = [first(witness, name, lost, 0) - restarted for name in silent]
         listed = {line.split()[0]: line.split()[1] for line in (await kubectl("get", "nodes")).splitlines()[1:]}
         told = await kubectl("describe", "node", silent.names[0])
         silent.revive()
-        assert await until(lambda: all_are(witness, fleet.names, welcome), BACK_WITHIN_S)
+        assert await until(lambda: all_are(witness, fleet.names, welcome), PATIENCE_S)
     assert min(fallen) >= SHORT_GRACE_S
     assert ever(witness, others, lost) == []
     assert listed == {**dict.fromkeys(others, "Ready"), **dict.fromkeys(silent, "NotReady")}
