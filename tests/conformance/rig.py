@@ -19,7 +19,7 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-EVENT_TIMEOUT_S = 5.0
+EVENT_TIMEOUT_S = 60.0
 
 Json = dict[str, Any]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.conformance.rig import (
@@ -52,7 +54,7 @@ async def test_a_list_is_one_row_a_lease(api: Api, ns: Namespace) -> None:
     assert columns(answer) == LEASE_COLUMNS
     cells = [row["cells"] for row in answer.json["rows"]]
     assert [cell[:2] for cell in cells] == [["a", "x"], ["b", ""]]
-    assert all(cell[2] in {"0s", "1s", "2s"} for cell in cells)
+    assert all(re.fullmatch(r"\d+s", cell[2]) for cell in cells)
     assert int(answer.version) > 0
 
 

@@ -132,8 +132,9 @@ async def _label(ns: Namespace, team: str) -> Json:
 
 
 async def test_a_watch_ends_cleanly_at_its_timeout(api: Api, ns: Namespace) -> None:
-    async with await api.watch(ns.leases, timeoutSeconds="1", resourceVersion=await _version(ns)) as watch:
-        await ns.create("a")
+    version = await _version(ns)
+    await ns.create("a")
+    async with await api.watch(ns.leases, timeoutSeconds="1", resourceVersion=version) as watch:
         assert told(await watch.take(1)) == [("ADDED", "a")]
         assert await watch.next() is None
 
