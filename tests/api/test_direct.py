@@ -174,16 +174,19 @@ def closed_port() -> Iterator[int]:
 async def test_requests_under_way_at_the_end_leave_no_connection_behind() -> None:
     closed = asyncio.Event()
 
-    async def talk(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(COUNTED)
         await read_request(reader)
         await reader.read()
         closed.set()
 
     async with talking(talk) as port:
         async with DirectTransport(Configuration(host=f"http://127.0.0.1:{port}"), environ={}) as transport:
+            await transport.request("GET", "/", headers={}, timeout_s=60)  # connects, so that the next one is sent
             with pytest.raises(TransportError, match="no answer in time"):
                 await transport.request("GET", "/", headers={}, timeout_s=0.05)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await closed.wait()
 
 

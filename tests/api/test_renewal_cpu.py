@@ -10,7 +10,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "renewal_cpu.py"
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(BENCHMARK), *options], capture_output=True, text=True, check=False, timeout=50
+        [sys.executable, str(BENCHMARK), *options], capture_output=True, text=True, check=False, timeout=250
     )
 
 
