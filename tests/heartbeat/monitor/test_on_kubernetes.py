@@ -10,10 +10,12 @@ from lease_aio.api.protocol import NODES
 from lease_aio.errors import Refused
 from lease_aio.heartbeat import Availability, Finding, MonitorSettings, NodeVerdict, Sight, SightVerdict
 from lease_aio.testing.envtest import ControlPlane
+from tests.torture.processes import until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.cluster
 
 QUICK = MonitorSettings(grace_s=6, period_s=1, renew_interval_s=1)
+PATIENCE_S = 90
 FLEET = {"prefix": "monitored-", "register": True, "delete_on_exit": True, "lease_duration_s": 4}
 
 
@@ -40,14 +42,15 @@ async def test_silenced_nodes_become_unknown_others_never_and_revived_ones_recov
         told = findings(monitor, "monitored-")
         await anyio.sleep(3)
         gone = set(fleet.select().sample(count=4).silence())
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_S):
             unknown = [await anext(told) for _ in gone]
         assert {(one.node, one.finding) for one in unknown} == {(name, Finding.UNKNOWN) for name in gone}
-        assert all(6 < one.silent_s < 9 for one in unknown)
+        slow_s = monitor.report().pass_s.max_s  # it asks the server, which may be slow
+        assert all(6 < one.silent_s < 9 + 2 * slow_s for one in unknown)
         node = await leases.api.get(NODES, next(iter(gone)))
         assert node.status.condition("Ready").status == "True", "it writes nothing"
         fleet.select().revive()
-        with anyio.fail_after(30):
+        with anyio.fail_after(PATIENCE_S):
             back = [await anext(told) for _ in gone]
         assert {(one.node, one.finding) for one in back} == {(name, Finding.RECOVERED) for name in gone}
         await told.aclose()
@@ -62,7 +65,7 @@ async def test_nodes_that_come_and_go_are_told(control_plane: ControlPlane):
         leases.monitor(QUICK) as monitor,
     ):
         told = verdicts(monitor, "comes-")
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE_S):
             async with leases.fleet(2, **FLEET | {"prefix": "comes-"}):
                 new = [await anext(told) for _ in range(2)]
             deleted = [await anext(told) for _ in range(2)]
@@ -78,13 +81,15 @@ async def test_a_restart_of_the_api_server_makes_blind_and_nobody_unknown(contro
     ):
         await anyio.sleep(3)
         await anyio.to_thread.run_sync(partial(control_plane.stop_apiserver, kill=True))
+        assert await until(lambda: monitor.sight is Sight.BLIND, PATIENCE_S)
         await anyio.sleep(4)
         assert monitor.sight is Sight.BLIND
         await anyio.to_thread.run_sync(control_plane.start_apiserver)
-        with anyio.fail_after(40):
+        with anyio.fail_after(PATIENCE_S):
             sights = []
             async for verdict in monitor:
-                assert not (isinstance(verdict, NodeVerdict) and verdict.finding is Finding.UNKNOWN)
+                if isinstance(verdict, NodeVerdict) and verdict.node.startswith("restart-"):  # others left theirs here
+                    assert verdict.finding is not Finding.UNKNOWN
                 if isinstance(verdict, SightVerdict):
                     sights.append(verdict.sight)
                 if sights == [Sight.FULL, Sight.BLIND, Sight.FULL]:

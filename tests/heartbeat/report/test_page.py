@@ -239,7 +239,7 @@ def test_a_browser_draws_every_plot_and_complains_of_nothing(report: FleetReport
         capture_output=True,
         text=True,
         check=True,
-        timeout=55,
+        timeout=250,
     )
     places = re.findall(r'<div class="plot[^"]*" data-figure="([\w-]+)"', run.stdout)
     assert set(places) == figures_of(report.to_html()).keys()
