@@ -105,7 +105,7 @@ async def test_watching_leases_tells_what_is_there_and_what_comes():
     async with lease_aio.connect("embedded") as leases:
         await leases.create(Lease(metadata=ObjectMeta(name="first")))
         seen: list[tuple[ChangeType, str]] = []
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             async with leases.watch() as changes:
                 async for change in changes:
                     seen.append((change.type, change.name))

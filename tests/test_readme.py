@@ -31,7 +31,7 @@ def test_the_first_example_works_when_pasted(tmp_path: Path) -> None:
     script = tmp_path / "first.py"
     script.write_text(PYTHON[0])
     done = subprocess.run(
-        [sys.executable, "-W", "error", script], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+        [sys.executable, "-W", "error", script], capture_output=True, text=True, timeout=250, check=False, cwd=tmp_path
     )
     assert re.fullmatch(r"leading with token \d+, valid for \d+\.\d s\n", done.stdout), done.stderr
     assert done.stderr == ""
@@ -102,7 +102,7 @@ def test_each_command_line_is_understood(command: str) -> None:
     subcommand = verbs[:2] if verbs[0] in {"identity", "candidates", "members"} else verbs[:1]
     done = subprocess.run(
         [sys.executable, "-m", "lease_aio.cli", *subcommand, "--help"],
-        capture_output=True, text=True, timeout=60, check=True, env={"COLUMNS": "200", "TERM": "dumb", "PATH": ""},
+        capture_output=True, text=True, timeout=250, check=True, env={"COLUMNS": "200", "TERM": "dumb", "PATH": ""},
     )  # fmt: skip
     for option in options:
         assert option in done.stdout

@@ -8,7 +8,7 @@ import pytest
 import lease_aio
 from lease_aio.testing.envtest import ControlPlane
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.cluster
 
 ELECTIONS, NODES, IDENTITIES = 100, 2_000, 3
 HOLD_S = 60

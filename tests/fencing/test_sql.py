@@ -187,7 +187,7 @@ def test_of_many_processes_no_write_follows_a_newer_terms(path):
         subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for seed in range(3)
     ]
-    results = [worker.communicate(timeout=50) for worker in workers]
+    results = [worker.communicate(timeout=250) for worker in workers]
     assert [errors for _, errors in results] == ["", "", ""]
     counts = [tuple(map(int, out.split())) for out, _ in results]
     accepted = tokens(path)

