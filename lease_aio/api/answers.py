@@ -30,6 +30,7 @@ from lease_aio.errors import (
     Unavailable,
 )
 from lease_aio.model import KubeObject, Time, decode
+from lease_aio.model.wire import read
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -136,8 +137,8 @@ def error_from_answer(call: Call, answer: Answer, origin: str) -> ApiError:
     """The error that an answer other than success stands for."""
     wait_s = retry_after_s(answer.headers)
     try:
-        status = _status_decoder.decode(answer.body)
-    except msgspec.DecodeError:
+        status = read(_status_decoder, answer.body, "Status")
+    except MalformedObject:
         status = Status()
     if status.kind == "Status":
         return error_from_status(call, status, code=answer.status, retry_after_s=wait_s)

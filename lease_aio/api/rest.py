@@ -15,6 +15,7 @@ from lease_aio.api.transport import Answer, Transport, TransportError
 from lease_aio.api.watching import RestWatch, open_watch
 from lease_aio.errors import Call, ConfigurationError, MalformedObject
 from lease_aio.model import decode, encode
+from lease_aio.model.wire import read
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient  # takes most of a second to import
@@ -229,9 +230,9 @@ def read_page(call: Call, answer: Answer, resource: Resource[T], origin: str) ->
     """
     require_success(call, answer, origin)
     try:
-        found = _list_decoder.decode(answer.body)
+        found = read(_list_decoder, answer.body, "list")
         items = tuple(decode(bytes(item), resource.type) for item in found.items or ())
-    except (msgspec.DecodeError, MalformedObject) as error:
+    except MalformedObject as error:
         raise unintelligible(call, answer, origin, str(error)) from error
     return Page(
         items=items,

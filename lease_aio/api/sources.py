@@ -16,8 +16,9 @@ from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config.kube_config import FileOrData, KubeConfigLoader
 
 from lease_aio.api.credentials import BEARER
-from lease_aio.errors import ConfigurationError
+from lease_aio.errors import ConfigurationError, MalformedObject
 from lease_aio.model import Time
+from lease_aio.model.wire import read
 
 _FILE_EVERY_S = 60.0  # a kubelet replaces a token when a fifth of its life is left
 _LOADER_EVERY_S = 60.0
@@ -88,6 +89,9 @@ class _ExecCredential(msgspec.Struct, rename="camel"):
     status: _Credential
 
 
+_exec_credentials = msgspec.json.Decoder(_ExecCredential)
+
+
 class ExecPlugin:
     """A `CredentialSource`: a command that prints an ExecCredential (client.authentication.k8s.io).
 
@@ -148,8 +152,8 @@ class ExecPlugin:
 
     def _read(self, output: bytes) -> _Credential:
         try:
-            found = msgspec.json.decode(output, type=_ExecCredential)
-        except msgspec.DecodeError as error:
+            found = read(_exec_credentials, output, "ExecCredential")
+        except MalformedObject as error:
             raise ConfigurationError(f"{self._name} printed no ExecCredential: {error}") from error
         if found.api_version != self._api_version:
             raise ConfigurationError(

@@ -18,8 +18,9 @@ from lease_aio.api.answers import (
 )
 from lease_aio.api.protocol import EventType, Resource, T, WatchEvent
 from lease_aio.api.transport import Answer, Stream, Transport, TransportError
-from lease_aio.errors import Call, MalformedObject, Unavailable
+from lease_aio.errors import Call, Unavailable
 from lease_aio.model import decode
+from lease_aio.model.wire import read
 
 DEAD_AFTER_S = 10.0
 """How long after its announced end a stream that neither ended nor broke counts as dead."""
@@ -50,15 +51,15 @@ def read_event(call: Call, line: bytes, resource: Resource[T]) -> WatchEvent[T]:
         ApiError: the line is an ERROR event (`Expired` for a resourceVersion that is too old), or no event at all.
     """
     try:
-        frame = _frames.decode(line)
+        frame = read(_frames, line, "event")
         if frame.type == "ERROR":
-            raise error_from_status(call, _statuses.decode(frame.object))
+            raise error_from_status(call, read(_statuses, frame.object, "Status"))
         kind = EventType(frame.type)
         if kind is EventType.BOOKMARK:
-            version = _bookmarks.decode(frame.object).metadata.resource_version
+            version = read(_bookmarks, frame.object, "bookmark").metadata.resource_version
             return WatchEvent(type=kind, object=None, resource_version=version)
         found = decode(bytes(frame.object), resource.type)
-    except (msgspec.DecodeError, MalformedObject, ValueError) as error:
+    except ValueError as error:  # a MalformedObject is one, and so is what an unknown type raises
         raise Unavailable(call, f"the stream holds something that is no watch event: {error}") from error
     return WatchEvent(type=kind, object=found, resource_version=found.resource_version)
 

@@ -9,9 +9,11 @@ from typing import Self, final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - only written, and with a Z behind it
+_FIRST_US = (datetime.min - _NAIVE_EPOCH) // timedelta(microseconds=1)  # noqa: DTZ901 - of UTC
+_LAST_US = (datetime.max - _NAIVE_EPOCH) // timedelta(microseconds=1)  # noqa: DTZ901 - of UTC
 _SERVED_LENGTHS = frozenset({len("2026-01-31T12:00:00Z"), len("2026-01-31T12:00:00.000000Z")})
 _RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)",
+    r"(-?\d{4,6})(-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)",
     re.ASCII,
 )
 
@@ -41,6 +43,9 @@ class _Instant:
     def parse(cls, text: str) -> Self:
         """Read any RFC 3339 instant: any offset, any number of fraction digits (cut to microseconds).
 
+        A kube-apiserver also serves years that Python has not, 0000 and 10000: then it is the nearest instant that
+        Python has, so that one odd object hides no others.
+
         Raises:
             ValueError: not RFC 3339; an instant without an offset is refused, it could be any zone's.
         """
@@ -52,10 +57,12 @@ class _Instant:
         match = _RFC3339.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not an RFC 3339 time with an offset, such as 2026-01-31T12:00:00.000000Z")
-        day, clock, fraction, offset = match.groups()
+        year, day, clock, fraction, offset = match.groups()
+        if not 0 < int(year) < 10_000:
+            return cls(_FIRST_US if int(year) < 1 else _LAST_US)
         micros = (fraction or "")[:6].ljust(6, "0")
         zone = "+00:00" if offset in "Zz" else offset
-        return cls.from_datetime(datetime.fromisoformat(f"{day}T{clock}.{micros}{zone}"))
+        return cls.from_datetime(datetime.fromisoformat(f"{year}{day}T{clock}.{micros}{zone}"))
 
     @classmethod
     def from_datetime(cls, moment: datetime) -> Self:
@@ -67,7 +74,8 @@ class _Instant:
     @classmethod
     def _counted(cls, moment: datetime) -> Self:
         since = moment - _EPOCH
-        return cls((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+        epoch_us = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return cls(min(max(epoch_us, _FIRST_US), _LAST_US))  # an offset leads beyond the years of Python
 
     def datetime(self) -> datetime:
         """The same instant as an aware datetime in UTC."""

@@ -19,6 +19,7 @@ from lease_aio.errors import MalformedObject
 from lease_aio.model.times import MicroTime, Time
 
 T = TypeVar("T", bound="Wire")
+V = TypeVar("V")
 _EXTRA = "*"  # no Kubernetes field can have this name
 # `dict` itself, not `dict[str, Any]`: msgspec leaves an empty value out only if it knows the factory
 _EMPTY = typing.cast("Callable[[], dict[str, Any]]", dict)
@@ -57,6 +58,8 @@ def _encode_hook(value: Any) -> Any:
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_encode_hook)
+_any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # msgspec lets the latter two through
 
 
 @cache
@@ -68,27 +71,41 @@ def decode(data: bytes, kind: type[T]) -> T:
     """Read one JSON object.
 
     Raises:
-        MalformedObject: the bytes are not JSON, or a known field has another type than Kubernetes gives it.
+        MalformedObject: as for `read`, or a known field has another type than Kubernetes gives it.
     """
     try:
         found: T = _decoder(kind).decode(data)
     except msgspec.ValidationError:
-        return from_dict(msgspec.json.decode(data), kind)
-    except msgspec.DecodeError as error:
+        return from_dict(read(_any, data, kind.__name__), kind)
+    except _UNREADABLE as error:
         raise MalformedObject(kind.__name__, str(error)) from error
     return found
+
+
+def read(decoder: msgspec.json.Decoder[V], data: bytes | msgspec.Raw, kind: str) -> V:
+    """Read JSON with a decoder of one's own.
+
+    Args:
+        decoder: Knows the shape.
+        data: Whatever came.
+        kind: What it should be, for the message.
+
+    Raises:
+        MalformedObject: it is no JSON, no UTF-8, nested deeper than Python bears, or of another shape.
+    """
+    try:
+        return decoder.decode(data)
+    except _UNREADABLE as error:
+        raise MalformedObject(kind, str(error)) from error
 
 
 def parse(data: bytes) -> Any:
     """Read JSON into plain values.
 
     Raises:
-        MalformedObject: the bytes are not JSON.
+        MalformedObject: as for `read`.
     """
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        raise MalformedObject("object", str(error)) from error
+    return read(_any, data, "object")
 
 
 def from_dict(value: Any, kind: type[T]) -> T:

@@ -1,9 +1,12 @@
 """What each answer means: a table of what servers, and things that are none, have been seen to say."""
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from lease_aio.api.answers import (
     Status,
@@ -14,7 +17,10 @@ from lease_aio.api.answers import (
     read_object,
     retry_after_s,
 )
+from lease_aio.api.protocol import LEASES
+from lease_aio.api.rest import read_page
 from lease_aio.api.transport import Answer, Fault, TransportError
+from lease_aio.api.watching import read_event
 from lease_aio.errors import (
     AlreadyExists,
     ApiError,
@@ -136,6 +142,25 @@ def test_a_json_body_that_is_no_status_is_judged_by_its_code() -> None:
 
 def test_a_status_with_fields_of_wrong_types_is_still_an_error() -> None:
     assert type(error_for(answered(500, '{"kind": "Status", "code": "x"}'))) is Unavailable
+
+
+@given(st.sampled_from([200, 302, 404, 409, 429, 500, 502]), st.binary(max_size=30), st.binary(max_size=30))
+@example(502, b'{"kind":"Status","message":"caf', b'\xe9"}')  # Latin-1
+@example(200, b'{"kind":"Lease","metadata":{"name":"', b'\xff"}}')
+@example(200, b'{"newer":1, <html>', b"")
+@example(200, b'{"metadata":{},"items":' + b"[" * 5_000, b"")
+@example(200, b'{"metadata":{"name":"a"},"spec":{"renewTime":"10000-01-01T00:00:00.000000Z"', b"}}")
+def test_whatever_bytes_come_the_error_is_one_of_ours(status: int, head: bytes, tail: bytes) -> None:
+    """Anything else would end the scheduler or a watch, and with it all that the client renews."""
+    answer = Answer(status, {}, head + tail)
+    for reading in (
+        lambda: read_object(call(), answer, Lease, ORIGIN),
+        lambda: read_page(call("list"), answer, LEASES, ORIGIN),
+        lambda: read_event(call("watch"), b'{"type":"ADDED","object":' + answer.body, LEASES),
+        lambda: read_event(call("watch"), b'{"type":"ERROR","object":' + answer.body + b"}", LEASES),
+    ):
+        with contextlib.suppress(ApiError):
+            reading()
 
 
 def test_a_long_body_is_cut() -> None:

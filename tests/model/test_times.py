@@ -52,6 +52,20 @@ def test_any_rfc_3339_is_read_and_written_with_six_digits_and_z(text: str, canon
     assert str(MicroTime.parse(text)) == canonical
 
 
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("0000-01-01T00:00:00.000000Z", "0001-01-01T00:00:00.000000Z"),
+        ("-0001-12-31T23:00:00.000000Z", "0001-01-01T00:00:00.000000Z"),
+        ("0001-01-01T00:00:00.000000+01:00", "0001-01-01T00:00:00.000000Z"),
+        ("10000-01-01T00:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+        ("9999-12-31T23:59:59.999999-01:00", "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_a_year_that_python_has_not_is_read_as_the_nearest_that_it_has(text: str, nearest: str) -> None:
+    assert str(MicroTime.parse(text)) == nearest
+
+
 def test_a_whole_second_keeps_its_six_digits() -> None:
     assert str(MicroTime(0)) == "1970-01-01T00:00:00.000000Z"
 

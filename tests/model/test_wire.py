@@ -28,7 +28,18 @@ def with_spec(**fields: Any) -> dict[str, Any]:
     return {**STORED, "spec": {**STORED["spec"], **fields}}
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>", b"[]", b"null", b'"Lease"', b"{}", b'{"metadata":', b"\xff\xfe{}"])
+DEEP = b"[" * 5_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"<html>", b"[]", b"null", b'"Lease"', b"{}", b'{"metadata":', b"\xff\xfe{}"),
+        *(b'{"newer":1, <html>', b'{"metadata":{"name":"\xff"}}', b'{"newer":"\xff","metadata":{}}'),
+        *(DEEP, b'{"newer":' + DEEP, b'{"metadata":{"generation":' + b"9" * 5000 + b"}}"),
+    ],
+    ids=lambda data: repr(data[:20]),
+)
 def test_what_is_no_lease_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedObject):
         decode(data, Lease)
@@ -44,9 +55,10 @@ def test_a_wrong_time_is_named() -> None:
         decode(json.dumps(with_spec(renewTime="yesterday")).encode(), Lease)
 
 
-def test_bytes_that_are_not_json_are_no_object() -> None:
+@pytest.mark.parametrize("data", [b"<html>", b'"\xff"', DEEP], ids=["html", "not UTF-8", "too deep"])
+def test_bytes_that_are_not_json_are_no_object(data: bytes) -> None:
     with pytest.raises(MalformedObject, match="not a object"):
-        parse(b"<html>")
+        parse(data)
 
 
 def test_a_null_counts_as_absent() -> None:
