@@ -45,7 +45,9 @@ def read(data: bytes, media_type: str = JSON) -> Any:
 def _read_json(data: bytes) -> Any:
     try:
         return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError:
+        return _read_json(data.decode(errors="replace").encode())  # as Go reads it
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _unreadable(error, data) from None
 
 
@@ -87,7 +89,8 @@ def _number(node: Any) -> int | float:
 
 
 def _unreadable(error: Exception, data: bytes) -> StatusError:
-    why = "unexpected end of JSON input" if not data.strip() else str(error)
+    deep = "exceeded max depth" if isinstance(error, RecursionError) else ""
+    why = "unexpected end of JSON input" if not data.strip() else deep or str(error)
     shown = data.decode(errors="replace") if data else "<empty>"
     return bad_request(f"couldn't get version/kind; json parse error: {why} ({shown[:1000]})")
 
@@ -95,7 +98,7 @@ def _unreadable(error: Exception, data: bytes) -> StatusError:
 def duplicates(data: bytes) -> list[str]:
     """Complaints about fields that occur twice in one object of a JSON body; the last one has won."""
     try:
-        _without_duplicates.decode(data.decode())
+        _without_duplicates.decode(data.decode(errors="replace"))
     except _DuplicateError:
         # Where they are is only worked out when there are some, which is next to never.
         return _located(json.loads(data, object_pairs_hook=_Pairs), "")

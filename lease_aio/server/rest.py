@@ -63,6 +63,8 @@ class Front:
             return answers.refusal(request, error)
         except web.HTTPRequestEntityTooLarge:
             return answers.refusal(request, status.too_large(MAX_BODY_BYTES))
+        except RecursionError:
+            return answers.refusal(request, status.bad_request("the body is nested too deeply: exceeded max depth"))
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         user = access.identify(request.headers.get("Authorization", ""), self._tokens)

@@ -18,6 +18,8 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?" + _ZONE, re.AS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CANONICAL_LENGTH = len("2006-01-02T15:04:05Z")
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
+# After so long the calendar repeats itself: how Go's years are read that Python's datetime has not, such as 0000.
+_CYCLE_YEARS, _CYCLE_S = 400, 146_097 * 86_400
 
 # What each element of the layout consumes, in order: its name in error messages and the text that it accepts.
 _DATE_ELEMENTS = (
@@ -40,9 +42,9 @@ def read_micro_time(text: str) -> str | None:
         text = _as_go_reads(text)
         if _MICRO.fullmatch(text) is None:
             raise ValueError(_complaint(text, _MICRO_LAYOUT, _MICRO_ELEMENTS))
-    moment = _moment(text)
+    epoch_us = _epoch_us(text)
     if text[26] != "Z":
-        text = format_micro_time(_microseconds(moment))
+        text = format_micro_time(epoch_us)
     return None if text.startswith("0001-01-01T00:00:00.000000") else text
 
 
@@ -56,28 +58,28 @@ def read_time(text: str) -> str:
     if found is None:
         raise ValueError(_complaint(text, _SECOND_LAYOUT, _SECOND_ELEMENTS))
     if len(text) == _CANONICAL_LENGTH:
-        _moment(text)
+        _epoch_us(text)
         return text
     fraction = found[1] or ""
-    return format_time(_microseconds(_moment(text.replace(fraction, "", 1) if fraction else text)))
+    return format_time(_epoch_us(text.replace(fraction, "", 1) if fraction else text))
 
 
 def format_micro_time(now: int) -> str:
     """Write epoch microseconds as a MicroTime.
 
     Raises:
-        ValueError: it is in no year from 1 to 9999.
+        ValueError: it is in no year from -1 to 10000.
     """
-    return _utc(now).isoformat(timespec="microseconds") + "Z"
+    return f"{_to_the_second(now // 1_000_000)}.{now % 1_000_000:06d}Z"
 
 
 def format_time(now: int) -> str:
     """Write epoch microseconds as a Time: whole seconds, cut, not rounded.
 
     Raises:
-        ValueError: it is in no year from 1 to 9999.
+        ValueError: it is in no year from -1 to 10000.
     """
-    return _utc(now).isoformat(timespec="seconds") + "Z"
+    return f"{_to_the_second(now // 1_000_000)}Z"
 
 
 def epoch_seconds(text: str) -> int:
@@ -95,17 +97,22 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _utc(now: int) -> datetime:
-    try:
-        return _NAIVE_EPOCH + timedelta(microseconds=now)
-    except OverflowError:
-        raise ValueError("year outside of range [1,9999]") from None
+def _to_the_second(epoch_s: int) -> str:
+    cycles, within_s = divmod(epoch_s, _CYCLE_S)
+    text = (_NAIVE_EPOCH + timedelta(seconds=within_s)).isoformat()
+    year = int(text[:4]) + cycles * _CYCLE_YEARS
+    if not -1 <= year <= 10_000:  # what four digits and an offset can lead to
+        raise ValueError("year outside of range [-1,10000]")
+    return f"{'-' if year < 0 else ''}{abs(year):04d}{text[4:]}"
 
 
-def _moment(text: str) -> datetime:
+def _epoch_us(text: str) -> int:
+    year = int(text[:4])
+    near = _CYCLE_YEARS * 5 + year % _CYCLE_YEARS
     try:
         if text[11:13] != "24":  # since 3.14 Python takes that for the next midnight
-            return datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(f"{near}{text[4:]}")
+            return _microseconds(moment) + (year - near) // _CYCLE_YEARS * _CYCLE_S * 1_000_000
     except ValueError:
         pass
     raise ValueError(f'parsing time "{text}": {_out_of_range(text)} out of range')

@@ -156,6 +156,10 @@ async def test_a_time_without_six_digits_and_a_zone_is_refused(
         ("2026-08-11T19:37:19.000000Z", "2026-08-11T19:37:19.000000Z"),
         ("2026-08-11T21:37:19.123456+02:00", "2026-08-11T19:37:19.123456Z"),
         ("2026-08-11T18:07:19.123456-01:30", "2026-08-11T19:37:19.123456Z"),
+        ("0000-02-29T00:00:00.000000Z", "0000-02-29T00:00:00.000000Z"),
+        ("0001-01-01T00:00:00.000000+01:00", "0000-12-31T23:00:00.000000Z"),
+        ("0000-01-01T00:00:00.000000+01:00", "-0001-12-31T23:00:00.000000Z"),
+        ("9999-12-31T23:59:59.999999-01:00", "10000-01-01T00:59:59.999999Z"),
     ],
 )
 async def test_a_time_is_stored_in_utc_with_six_digits(ns: Namespace, sent: str, stored: str) -> None:
@@ -309,6 +313,17 @@ async def test_a_body_that_is_no_object_is_refused(api: Api, ns: Namespace, data
     opening = "the object provided is unrecognized (must be of type Lease): couldn't get version/kind; "
     assert (answer.status, answer.json["reason"]) == (400, "BadRequest")
     assert answer.json["message"].startswith(opening + "json parse error: ")
+
+
+async def test_a_body_that_is_nested_too_deeply_is_refused(api: Api, ns: Namespace) -> None:
+    answer = await api.call("POST", ns.leases, data='{"metadata":{"name":"lock"},"spec":' + "[" * 20_000)
+    assert (answer.status, answer.json["reason"]) == (400, "BadRequest")
+    assert "exceeded max depth" in answer.json["message"]
+
+
+async def test_bytes_that_are_no_utf_8_are_replaced(api: Api, ns: Namespace) -> None:
+    answer = await api.call("POST", ns.leases, data=b'{"metadata":{"name":"lock"},"spec":{"holderIdentity":"\xe9"}}')
+    assert (answer.status, answer.json["spec"]) == (201, {"holderIdentity": "\N{REPLACEMENT CHARACTER}"})
 
 
 UNKNOWN = 'unknown field "spec.colour"'
