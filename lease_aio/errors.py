@@ -75,7 +75,7 @@ class ApiError(LeaseAioError):
         status: The HTTP status; 0 where no answer came.
         reason: The server's own reason word (`Conflict`, `NotFound`, …), or empty.
         server_message: The server's own words, or the transport's.
-        retry_after_s: Seconds that the server asked to wait, if it did.
+        retry_after_s: Seconds that the server asked to wait, if it did; a minute where it asked for more.
         outcome_unknown: A write was sent and no answer tells whether it was done.
         sent: The request may have reached the server; false where there was not even a connection.
     """

@@ -7,7 +7,6 @@ The server's `reason` counts before the HTTP code, as in client-go; an answer th
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -35,6 +34,9 @@ from lease_aio.model.wire import read
 T = TypeVar("T", bound=KubeObject)
 
 WRITES = frozenset({"create", "update", "patch", "delete"})
+LONGEST_S = 60.0
+"""The longest `Retry-After` that counts. API servers ask for 32 s at most; a proxy's page may ask for hours, for which
+nobody should be blind."""
 _WORDS = 300  # of a body that is no Status, so much is quoted
 
 _BY_REASON: Mapping[str, type[ApiError]] = {
@@ -79,6 +81,7 @@ _REMEDY: Mapping[Fault, str] = {
     Fault.TLS: "check that the server URL is https and that certificate-authority in the kubeconfig is its CA",
     Fault.TIMEOUT: "the server is overloaded or cannot be reached",
     Fault.BROKEN: "the server, or something on the way to it, hung up",
+    Fault.TOO_LONG: "list in pages (limit), or check that the server URL in the kubeconfig is that of an API server",
     Fault.CREDENTIALS: "mend the user's credentials in the kubeconfig",
 }
 
@@ -152,7 +155,7 @@ def error_from_status(
     code = code or status.code or 500
     reason = status.reason or ""
     if retry_after_s is None and status.details is not None and status.details.retry_after_seconds:
-        retry_after_s = float(status.details.retry_after_seconds)
+        retry_after_s = _bounded(float(status.details.retry_after_seconds))
     kind = _BY_REASON.get(reason) or _kind_by_code(call, code)
     return kind(
         call,
@@ -176,15 +179,19 @@ def error_from_transport(call: Call, error: TransportError, origin: str) -> ApiE
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The Retry-After header: seconds, or a date, which is counted from the answer's own Date."""
+    """The Retry-After header: seconds, or a date, which is counted from the answer's own Date; at most `LONGEST_S`."""
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
-        return float(value)
+        return _bounded(float(value))
     try:
         seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers["Date"])).total_seconds()
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return _bounded(seconds)
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), LONGEST_S)
 
 
 def date_of(headers: Mapping[str, str]) -> Time | None:

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from lease_aio.api.transport import Answer
+from lease_aio.api.transport import Answer, TransportError, check_length
 
 httptools: Any = importlib.import_module("httptools")  # an extra, which type checkers may be without
 
@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         idle_since: For the pool: when it was last given back.
     """
 
-    __slots__ = ("_answer", "_body", "_headers", "_parser", "_transport", "begun", "idle_since", "usable")
+    __slots__ = ("_answer", "_body", "_headers", "_length", "_parser", "_transport", "begun", "idle_since", "usable")
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
+        self._length = 0  # of all that has come in answer to the last request
         self.begun = False
         self.usable = True
         self.idle_since = 0.0
@@ -65,10 +66,11 @@ class Connection(asyncio.Protocol):
 
         Raises:
             OSError: the connection broke, or what came is no HTTP.
+            TransportError: the answer is too long.
         """
         assert self._transport is not None
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._answer, self.begun = answer, False
+        self._answer, self.begun, self._length = answer, False, 0
         try:
             self._transport.write(request)
             return await answer
@@ -89,8 +91,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """For the event loop."""
         self.begun = True
+        self._length += len(data)
         try:
+            check_length(self._length)
             self._parser.feed_data(data)
+        except TransportError as error:
+            self._break(error)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._break(ConnectionError(f"what came is no HTTP answer ({error})"))
 

@@ -20,7 +20,7 @@ from yarl import URL
 
 from lease_aio.api.credentials import Credentials
 from lease_aio.api.proxy import choose_proxy
-from lease_aio.api.transport import Answer, Fault, TransportError
+from lease_aio.api.transport import Answer, Fault, TransportError, check_length
 from lease_aio.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class AiohttpTransport:
     async def _exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         response = await self._send(method, target, headers, body)
         try:
-            return Answer(response.status, response.headers, await response.read())
+            return Answer(response.status, response.headers, await _whole(response))
         except BaseException:
             response.close()
             raise
@@ -237,13 +237,13 @@ class AiohttpStream:
                 return []
             *lines, self._rest = (self._rest + chunk).split(b"\n")
             if len(self._rest) > _MAX_LINE:
-                raise TransportError(Fault.BROKEN, f"a line is longer than {_MAX_LINE} bytes", sent=True)
+                raise TransportError(Fault.TOO_LONG, f"a line of more than {_MAX_LINE} bytes", sent=True)
             if whole := [line for line in lines if line.strip()]:
                 return whole
 
     async def read_all(self, *, timeout_s: float) -> bytes:
         """See `Stream.read_all`."""
-        return await self._read(self._response.read(), timeout_s)
+        return await self._read(_whole(self._response), timeout_s)
 
     async def aclose(self) -> None:
         """See `Stream.aclose`."""
@@ -258,6 +258,16 @@ class AiohttpStream:
                 return await reading
         except (aiohttp.ClientError, OSError) as error:
             raise _explained(error, sent=True, timeout_s=timeout_s) from error
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    length = 0
+    async for chunk in response.content.iter_any():
+        length += len(chunk)
+        check_length(length)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _base_url(host: str) -> str:

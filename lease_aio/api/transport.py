@@ -17,6 +17,7 @@ class Fault(enum.Enum):
     TLS = "the TLS handshake failed"
     TIMEOUT = "no answer in time"
     BROKEN = "the connection broke"
+    TOO_LONG = "the answer is too long"
     CREDENTIALS = "no credentials could be had"
 
 
@@ -34,6 +35,19 @@ class TransportError(Exception):
         self.fault = fault
         self.detail = detail
         self.sent = sent
+
+
+_MAX_ANSWER = 512 * 2**20  # 100,000 Nodes in one list are some 300 MB
+
+
+def check_length(length: int) -> None:
+    """Refuse an answer that has grown beyond what any API server gives, before it fills the memory.
+
+    Raises:
+        TransportError: it has.
+    """
+    if length > _MAX_ANSWER:
+        raise TransportError(Fault.TOO_LONG, f"more than {_MAX_ANSWER} bytes", sent=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lease_aio.api.answers import (
+    LONGEST_S,
     Status,
     date_of,
     error_from_answer,
@@ -121,6 +122,11 @@ def test_a_wait_in_the_details_counts_where_no_header_came() -> None:
     assert error_for(answered(429, body, Retry_After="9")).retry_after_s == 9
 
 
+def test_nobody_is_made_to_wait_for_hours() -> None:
+    body = status_text(429, "TooManyRequests", "x", details={"retryAfterSeconds": 86_400})
+    assert error_for(answered(429, body)).retry_after_s == LONGEST_S
+
+
 @pytest.mark.parametrize("status", [404, 409, 410])
 def test_what_only_an_api_server_may_say_of_an_object_is_not_believed_of_others(status: int) -> None:
     error = error_for(answered(status, "404 page not found", "text/plain"), "get")
@@ -202,10 +208,14 @@ def test_a_success_without_the_object_asks_whether_it_is_an_api_server(body: str
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "1.5"}, None),
         ({"Retry-After": "12"}, 12.0),
+        ({"Retry-After": "86400"}, 60.0),
+        ({"Retry-After": "9" * 400}, 60.0),
+        ({"Retry-After": "Sun, 01 Feb 2026 12:00:00 GMT", "Date": "Sat, 31 Jan 2026 12:00:00 GMT"}, 60.0),
         ({"Retry-After": "Sat, 31 Jan 2026 12:00:30 GMT"}, None),
         ({"Retry-After": "Sat, 31 Jan 2026 12:00:30 GMT", "Date": "Sat, 31 Jan 2026 12:00:00 GMT"}, 30.0),
         ({"Retry-After": "Sat, 31 Jan 2026 11:00:00 GMT", "Date": "Sat, 31 Jan 2026 12:00:00 GMT"}, 0.0),
         ({"Retry-After": "Sat, 31 Jan 2026 11:00:00", "Date": "Sat, 31 Jan 2026 12:00:00 GMT"}, None),
+        ({"Retry-After": "Sat, 31 Jan 2026 11:00:00 +99999999999999", "Date": "Sat, 31 Jan 2026 12:00:00 GMT"}, None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:

@@ -1,6 +1,7 @@
 """The way to a server, and everything that can happen on it. Real sockets on loopback."""
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -138,6 +139,32 @@ async def test_a_kept_connection_that_was_closed_costs_a_read_nothing_and_is_no_
             await api.replace(LEASES, LEASE)
     assert caught.value.outcome_unknown
     assert requests == ["GET", "GET lost", "GET", "PUT lost"]
+
+
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1000\r\n%s\r\n" % (b"x" * 0x1000)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n", b"x" * 0x1000),
+    ],
+    ids=["chunked", "of one length"],
+)
+async def test_an_answer_without_end_is_given_up_before_it_fills_the_memory(
+    head: bytes, more: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lease_aio.api.transport._MAX_ANSWER", 100_000)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(head)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(more)
+                await writer.drain()
+
+    async with talking(talk) as port, api_of(port) as api:
+        with pytest.raises(Unavailable, match=r"the answer is too long \(more than 100000 bytes\); list in pages"):
+            await api.list(LEASES)
 
 
 async def test_something_that_speaks_no_http_is_an_ordinary_error() -> None:

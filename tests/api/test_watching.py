@@ -1,6 +1,7 @@
 """A stream of events, and the ways in which it goes wrong."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -140,6 +141,22 @@ async def test_a_connection_that_died_in_silence_is_noticed() -> None:
         watch._dead_at = anyio.current_time() + 0.1
         with anyio.fail_after(9), pytest.raises(Unavailable, match="no answer in time"):
             await anext(events)
+
+
+async def test_a_line_without_end_is_given_up_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lease_aio.api.http._MAX_LINE", 100_000)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(HEAD)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(chunk(b"x" * 10_000))
+                await writer.drain()
+
+    async with talking(talk) as port, rest(f"http://127.0.0.1:{port}") as api, await api.watch(LEASES, "b") as watch:
+        with pytest.raises(Unavailable, match=r"the answer is too long \(a line of more than 100000 bytes\)"):
+            await anext(aiter(watch))
 
 
 async def test_events_are_whole_however_the_bytes_come() -> None:
