@@ -168,27 +168,32 @@ class OwnLease:
         self._told.set()
 
     async def _withdraw(self) -> bool:
-        """Delete the Lease if it names us: just the version that was looked at; if that has moved, look again."""
-        namespace = self._renewer.rules.namespace
+        """Delete the Lease if it names us. Where the answer to that is lost, look once more."""
         try:
-            while True:
-                lease = await self._api.get(LEASES, self.name, namespace)
-                if not self._renewer.succession.owns(lease):
-                    return False
-                with contextlib.suppress(Conflict):
-                    await self._api.delete(
-                        LEASES,
-                        self.name,
-                        namespace,
-                        uid=lease.metadata.uid,
-                        resource_version=lease.resource_version,
-                    )
-                    return True
+            try:
+                return await self._delete()
+            except Unavailable as error:
+                if not error.outcome_unknown:
+                    raise
+                return await self._delete()
         except NotFound:
             return True
         except ApiError as error:
             self.delete_error = error
             return False
+
+    async def _delete(self) -> bool:
+        """Just the version that was looked at; if that has moved, look again."""
+        namespace = self._renewer.rules.namespace
+        while True:
+            lease = await self._api.get(LEASES, self.name, namespace)
+            if not self._renewer.succession.owns(lease):
+                return False
+            with contextlib.suppress(Conflict):
+                await self._api.delete(
+                    LEASES, self.name, namespace, uid=lease.metadata.uid, resource_version=lease.resource_version
+                )
+                return True
 
 
 class Publisher:

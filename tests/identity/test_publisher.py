@@ -384,6 +384,30 @@ async def test_a_renewal_whose_answer_was_lost_does_not_keep_the_lease_from_bein
         assert await stored(stage) is None
 
 
+async def test_a_deletion_whose_answer_was_lost_is_one():
+    async with staged() as stage:
+        told = []
+        async with ApiServerIdentity(*stage.parts, hostname="vm", observer=told.append) as me:
+
+            async def once(moment, call):
+                if call.verb == "delete" and moment is Moment.AFTER:
+                    stage.faults = None
+                    await answers_lost(moment, call)
+
+            stage.faults = once
+        assert (me.last_error, told[-1].deleted, told[-1].error) == (None, True, "")
+        assert await stored(stage) is None
+
+
+async def test_while_every_answer_is_lost_leaving_says_that_it_does_not_know():
+    async with staged() as stage:
+        async with ApiServerIdentity(*stage.parts, hostname="vm") as me:
+            stage.faults = answers_lost
+            stage.calls.clear()
+        assert isinstance(me.last_error, Unavailable)
+        assert len(stage.calls) <= 4
+
+
 # What it publishes
 
 

@@ -64,6 +64,7 @@ def identity_list_command(
     """List API server identities, and how fresh each is.
 
     STATE is fresh, late (missed renewals) or expired (a kube-apiserver would collect it), by this machine's clock.
+    Those of Kubernetes 1.20 to 1.26, which have another label, are listed, but not with --watch.
 
     With --json: one event identity for each; then, with --watch, watching, and a change for each change.
     """
