@@ -400,7 +400,8 @@ class Candidate:
             self._log.exception("election.observer_raised", happened=type(event).__name__)
 
     def _begin(self, term: TermRecord) -> None:
-        self._log.info("election.started", token=term.token, transitions=term.transitions)
+        chosen = {} if self._nominee is None else {"appointed": term.appointed}
+        self._log.info("election.started", token=term.token, transitions=term.transitions, **chosen)
         self._timer, self._nap = anyio.CancelScope(), anyio.CancelScope()
         if self._engine.guard is not None:
             self._ward = Ward(f"{self.namespace}/{self.name}", self._core.valid_until, self.timing.stop_grace_s)

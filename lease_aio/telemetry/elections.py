@@ -3,6 +3,7 @@
 | metric | type | labels | what |
 |---|---|---|---|
 | `leader_election_master_status` | gauge | name | 1 while this process leads, else 0 |
+| `lease_aio_terms_total` | counter | name, appointed | terms won, by a coordinator's choice or not |
 | `lease_aio_candidacies_total` | counter | name, led, reason | candidacies that ended, with a term (led) or without |
 | `lease_aio_request_failures_total` | counter | name, request, failure | requests that failed, by purpose and meaning |
 | `lease_aio_duplicate_identities_total` | counter | name | candidates whose identity another process uses |
@@ -36,6 +37,7 @@ class _Families:
     clock: Clock
     leading: Counter[str]
     status: prometheus_client.Gauge
+    terms: prometheus_client.Counter
     candidacies: prometheus_client.Counter
     failures: prometheus_client.Counter
     duplicates: prometheus_client.Counter
@@ -69,6 +71,7 @@ class ElectionMetrics:
             status=prometheus_client.Gauge(
                 "leader_election_master_status", "1 while this process leads, else 0.", ["name"], registry=registry
             ),
+            terms=prometheus_client.Counter("lease_aio_terms", "Terms won.", ["name", "appointed"], registry=registry),
             candidacies=prometheus_client.Counter(
                 "lease_aio_candidacies", "Candidacies that ended.", ["name", "led", "reason"], registry=registry
             ),
@@ -117,6 +120,7 @@ class ElectionObserver:
                 self.saw(event.holder)
             case Started():
                 self._started = now
+                self._families.terms.labels(self._name, "true" if event.term.appointed else "false").inc()
                 self._leads(change=1)
                 self.saw(event.term.holder)
             case Stopping():

@@ -4,7 +4,9 @@ import anyio
 import pytest
 from prometheus_client import CollectorRegistry
 
+from lease_aio.election.coordinated import CandidateInfo
 from lease_aio.telemetry.coordination import CoordinatorMetrics
+from lease_aio.telemetry.elections import ElectionMetrics
 from tests.coordinated.stage import Stage
 
 pytestmark = pytest.mark.virtual_time
@@ -38,3 +40,24 @@ async def test_appointments_preferences_questions_and_being_stuck_are_counted():
             await anyio.sleep(30)
             assert value("stuck") == 1
     assert value("stuck") == 0, "whoever coordinates now may see it otherwise"
+
+
+async def test_who_leads_by_a_coordinators_choice_and_who_fell_back_are_told_apart_in_metrics_and_log(logs):
+    registry, stage = CollectorRegistry(), Stage()
+    observer = ElectionMetrics(registry=registry, clock=stage.clock).of("x")
+    info = CandidateInfo(binary_version="1.31.0")
+
+    def won(appointed):
+        return registry.get_sample_value("lease_aio_terms_total", {"name": "x", "appointed": appointed})
+
+    async with stage.client("a") as leases:
+        async with leases.lead("x", coordinated=info, observer=observer):
+            assert (won("true"), won("false")) == (None, 1)
+        async with stage.client("c") as coordinating, coordinating.coordinator():
+            await anyio.sleep(1)
+            async with leases.lead("x", coordinated=info, observer=observer):
+                assert (won("true"), won("false")) == (1, 1)
+        async with leases.lead("plain"):
+            pass
+    started = [line for line in logs if line["event"] == "election.started" and line["identity"] == "a"]
+    assert [line.get("appointed") for line in started] == [False, True, None]

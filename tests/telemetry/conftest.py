@@ -1,0 +1,3 @@
+from tests.identity.conftest import logs
+
+__all__ = ["logs"]
