@@ -63,11 +63,19 @@ class Stage:
 
     @asynccontextmanager
     async def member(
-        self, name: str, version: str = "1.31.0", faults: Faults | None = None, *, timing: Timing = TIMING, **info
+        self,
+        name: str,
+        version: str = "1.31.0",
+        faults: Faults | None = None,
+        *,
+        timing: Timing = TIMING,
+        wall_offset_s: float = 0.0,
+        **info,
     ) -> AsyncIterator[None]:
         """A candidate of that name and version, for as long as the block runs."""
         about = CandidateInfo(binary_version=version, **info)
-        async with self.client(name, faults) as leases, anyio.create_task_group() as tasks:
+        client = self.client(name, faults, wall_offset_s=wall_offset_s)
+        async with client as leases, anyio.create_task_group() as tasks:
             tasks.start_soon(self._lead_on, leases, about, timing)
             yield
             tasks.cancel_scope.cancel()

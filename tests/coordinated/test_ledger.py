@@ -150,6 +150,30 @@ def test_an_appointment_that_is_confirmed_after_the_leases_end_brings_no_lease_b
     assert it.look(KEY, 20.2, NOW_US).lease.resource_version == ""
 
 
+AHEAD_S = 2400
+
+
+def later(seconds):
+    return NOW_US + int(seconds * 1e6)
+
+
+def test_a_sign_of_life_from_the_future_is_as_old_as_the_first_sight_of_it():
+    it = ledger(candidate("a", renewed_s=-AHEAD_S), found=lease("gone", renewed_s=60))
+    assert it.look(KEY, 20.0, later(0)).chosen == "a"
+    (asked,) = it.look(KEY, 26.0, later(6)).pings
+    assert asked.spec.ping_time.epoch_us == later(AHEAD_S + 6), "by its own clock, so that it sees a question in it"
+    it.candidate_asked(at_version(asked, 8), 26.0)
+    assert it.look(KEY, 30.0, later(10)).undecided
+    assert it.look(KEY, 32.0, later(12)).problem == "no candidate gave a sign of life"
+
+
+def test_a_question_of_another_coordinator_from_the_future_is_waited_for_no_longer_than_ones_own():
+    it = ledger(candidate("a", renewed_s=-AHEAD_S, pinged_s=-AHEAD_S - 700), candidate("b"))
+    assert it.look(KEY, 0.0, later(0)).undecided
+    it.candidate_changed(at_version(candidate("b", renewed_s=-6), 8), 6.0)
+    assert it.look(KEY, 6.0, later(6)).chosen == "b"
+
+
 def test_a_lease_that_is_gone_is_made_anew():
     it = ledger(candidate("a"), found=lease("a"))
     it.look(KEY, 0.0, NOW_US)

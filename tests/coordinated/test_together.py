@@ -224,6 +224,38 @@ async def test_a_candidate_whose_wall_clock_is_far_off_is_elected_like_any_other
                 assert stage.at_work == []
 
 
+@pytest.mark.parametrize("ahead_s", [0, 3, 60, 2400])
+async def test_a_crashed_candidate_whose_clock_was_ahead_holds_an_election_up_no_longer_than_any_other(ahead_s):
+    """By the coordinator's clock its last sign of life lies in the future, and would be fresh until then."""
+    stage = Stage()
+    at = MicroTime(WALL_START_US + ahead_s * 10**6)
+    crashed = CandidateInfo(binary_version="1.30.0").candidate("crashed", "default", lease="x", at=at)
+    await stage.admin.create(LEASE_CANDIDATES, crashed)
+    async with stage.client("coordinator") as leases, leases.coordinator(), stage.member("a"):
+        assert await stage.leader("a", within_s=60) < 11
+        await anyio.sleep(1000)
+        assert stage.led == ["a"]
+
+
+async def test_a_leader_whose_clock_is_ahead_is_followed_when_it_crashes_and_obeyed_when_it_is_back():
+    stage, network = Stage(), Network()
+    async with (
+        stage.client("coordinator") as leases,
+        leases.coordinator(),
+        stage.member("ahead", "1.30.0", network, wall_offset_s=600.0),
+        stage.member("a"),
+    ):
+        await stage.leader("ahead", within_s=30)
+        await anyio.sleep(30)
+        network.cut = True
+        assert await stage.leader("a", within_s=60) < TAKEOVER_S + 12
+        await anyio.sleep(300)
+        assert stage.led[-2:] == ["ahead", "a"]
+        network.cut = False
+        await stage.leader("ahead", within_s=360)
+        assert stage.terms[-1].appointed
+
+
 async def test_what_keeps_it_from_electing_is_told_once_and_taken_back_when_it_is_over():
     stage, told = Stage(), []
     async with stage.client("coordinator") as leases, leases.coordinator(observer=told.append):

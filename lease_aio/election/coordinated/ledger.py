@@ -15,12 +15,15 @@ from lease_aio.election.coordinated.rules import (
     is_candidate_expired,
 )
 from lease_aio.election.coordinated.step import Step, View, look
-from lease_aio.model import Lease, LeaseCandidate
+from lease_aio.model import Lease, LeaseCandidate, MicroTime
 
 AGAIN_AFTER_FAILURE_S = 1.0
 
 Key = tuple[str, str]
 """Namespace and name of a Lease."""
+
+
+_Times = tuple[MicroTime | None, MicroTime | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Ledger:
         self._leases: dict[Key, _Sight] = {}
         self._candidates: dict[Key, dict[str, LeaseCandidate]] = {}
         self._lease_of: dict[Key, Key] = {}  # of each candidate
+        self._ahead: dict[Key, tuple[_Times, int]] = {}  # of each candidate that was looked at
         self._due: dict[Key, float] = {}
 
     # ------------------------------------------------------------------ what the watches tell
@@ -75,6 +79,7 @@ class Ledger:
 
     def candidate_gone(self, namespace: str, name: str, now: float) -> None:
         """A LeaseCandidate is no more."""
+        self._ahead.pop((namespace, name), None)
         key = self._lease_of.pop((namespace, name), None)
         if key is None:
             return
@@ -133,6 +138,7 @@ class Ledger:
                 timing=self._timing,
                 strategies=self._strategies,
                 field_dropped=self.field_dropped,
+                ahead_us={name: self._ahead_us(each, wall_us) for name, each in candidates.items()},
             )
         )
         if step.problem and step.look_again_s is None:  # kube-apiserver waits for something to happen; it may not
@@ -140,6 +146,17 @@ class Ledger:
         if step.look_again_s is not None:
             self._look_by(key, min(now + step.look_again_s, self._expires_at(sight, now)))
         return step
+
+    def _ahead_us(self, candidate: LeaseCandidate, wall_us: int) -> int:
+        """By how much its times were in the future when they were seen first: no sign of life can be."""
+        me, times = (candidate.namespace, candidate.name), (candidate.spec.renew_time, candidate.spec.ping_time)
+        before, ahead_us = self._ahead.get(me, ((None, None), 0))
+        if before != times:
+            newest_us = max((each.epoch_us for each in times if each is not None), default=wall_us)
+            same_sign = before[0] == times[0]  # it was only asked
+            ahead_us = max(ahead_us if same_sign else 0, newest_us - wall_us, 0)
+            self._ahead[me] = times, ahead_us
+        return ahead_us
 
     def _expires_at(self, sight: _Sight | None, now: float) -> float:
         """When the holder's time is over, unless it renews; infinity if it is over already."""

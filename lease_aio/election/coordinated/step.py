@@ -59,6 +59,7 @@ class View:
         timing: Durations.
         strategies: How to choose, by name.
         field_dropped: The API server drops `spec.preferredHolder`, so the annotation stands in for it.
+        ahead_us: By how much the clocks of candidates are ahead of `wall_us`, as far as was seen; by name.
     """
 
     name: str
@@ -70,6 +71,14 @@ class View:
     timing: CoordinatorTiming = field(default_factory=CoordinatorTiming)
     strategies: Mapping[str, Strategy] = field(default_factory=lambda: BUILT_IN)
     field_dropped: bool = False
+    ahead_us: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def clock_of(self, candidate: LeaseCandidate) -> int:
+        """What its clock shows, in microseconds since the epoch: its times are judged, and it is asked, by that.
+
+        One that is behind is of no account, as an answer is never older than the question.
+        """
+        return self.wall_us + self.ahead_us.get(candidate.name, 0)
 
     @property
     def expired(self) -> bool:
@@ -79,8 +88,8 @@ class View:
 
 def look(view: View) -> Step:
     """Decide what to do about one Lease."""
-    wall_us, timing = view.wall_us, view.timing
-    candidates = [each for each in view.candidates if not rules.is_candidate_expired(each, wall_us, timing)]
+    timing = view.timing
+    candidates = [each for each in view.candidates if not rules.is_candidate_expired(each, view.clock_of(each), timing)]
     if not candidates:
         return Step()
     try:
@@ -91,7 +100,7 @@ def look(view: View) -> Step:
     pings, waits = _pings(view, candidates)
     if pings or waits:
         return Step(pings=pings, look_again_s=timing.look_again_s, undecided=True)
-    alive = [each for each in candidates if rules.is_fresh(each, wall_us, timing)]
+    alive = [each for each in candidates if rules.is_fresh(each, view.clock_of(each), timing)]
     return _elect(view, alive)
 
 
@@ -99,7 +108,7 @@ def _is_needed(view: View, candidates: Sequence[LeaseCandidate]) -> bool:
     lease = view.lease
     if lease is None or not lease.holder or view.expired:
         return True
-    if any(rules.is_half_expired(each, view.wall_us, view.timing) for each in candidates):
+    if any(rules.is_half_expired(each, view.clock_of(each), view.timing) for each in candidates):
         return True
     choose = view.strategies.get(pick_strategy(candidates))
     best = choose(candidates) if choose is not None else None
@@ -108,15 +117,15 @@ def _is_needed(view: View, candidates: Sequence[LeaseCandidate]) -> bool:
 
 def _pings(view: View, candidates: Sequence[LeaseCandidate]) -> tuple[tuple[LeaseCandidate, ...], bool]:
     """Whom to ask for a sign of life, and whether somebody who was asked may still answer."""
-    wall_us, timing = view.wall_us, view.timing
-    asked = any(rules.is_asked(each, wall_us, timing) for each in candidates)
-    silent = [each for each in candidates if not rules.is_asked(each, wall_us, timing)]
-    to_ask = [
-        each
-        for each in silent
-        if not rules.is_fresh(each, wall_us, timing) and rules.is_to_be_asked(each, wall_us, timing)
-    ]
-    return tuple(_asked(each, wall_us) for each in to_ask), asked
+    timing = view.timing
+    waits, to_ask = False, list[LeaseCandidate]()
+    for each in candidates:
+        wall_us = view.clock_of(each)
+        if rules.is_asked(each, wall_us, timing):
+            waits = True
+        elif not rules.is_fresh(each, wall_us, timing) and rules.is_to_be_asked(each, wall_us, timing):
+            to_ask.append(_asked(each, wall_us))
+    return tuple(to_ask), waits
 
 
 def _asked(candidate: LeaseCandidate, wall_us: int) -> LeaseCandidate:
