@@ -126,3 +126,12 @@ async def test_candidates_that_were_silent_for_half_an_hour_are_collected(renewe
             await cast.join(f"candidate{number}", "1.19.0", lease=f"component-{number}", renewed_s=ago_s)
         await anyio.sleep(CoordinatorTiming().candidate_s + 1)
         assert {each.name for each in await cast.stage.candidates()} == left
+
+
+async def test_what_was_left_before_it_acts_is_collected_when_it_begins():
+    """As by kube-apiserver's, which passes at its start and then every half an hour."""
+    stage = Stage()
+    await Cast(stage).join("left-behind", "1.19.0", renewed_s=7200)
+    async with coordinated(stage):
+        await anyio.sleep(10)
+        assert await stage.candidates() == []

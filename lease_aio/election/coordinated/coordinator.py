@@ -281,10 +281,12 @@ class Coordinator:
     # ------------------------------------------------------------------ candidates that are none any more
 
     async def _collect(self, term: Term) -> None:
-        """Delete them, every half an hour; each is read once more before, and only what was read is deleted."""
+        """Delete them, at first and every half an hour; each is read before, and only what was read is deleted."""
         clock, api = self._engine.clock, self._engine.api
+        pause_s = self._timing.look_again_s
         while True:
-            await clock.sleep_until(clock.now() + self._timing.candidate_s)
+            await clock.sleep_until(clock.now() + pause_s)
+            pause_s = self._timing.candidate_s
             for each in self._ledger.expired(clock.wall_us()):
                 if term.valid_for() <= 0:
                     break
