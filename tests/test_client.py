@@ -40,6 +40,12 @@ async def test_a_namespace_that_no_server_takes_is_refused_at_construction(names
             LeaseClient(theirs, namespace=namespace)
 
 
+async def test_an_empty_namespace_is_not_taken_for_none_given():
+    with pytest.raises(ConfigurationError, match="namespace '' must be a DNS-1123 label"):
+        async with lease_aio.connect("embedded", namespace=""):
+            pytest.fail("in another namespace than was asked for")
+
+
 @pytest.mark.parametrize("source", [None, "http://127.0.0.1:8001", 5])
 def test_what_is_no_way_to_a_server_is_refused_at_construction(source: Any):
     with pytest.raises(ConfigurationError, match=r"use lease_aio\.connect\(\)"):

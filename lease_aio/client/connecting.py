@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from lease_aio.server.store import Store
 async def connect(
     target: Literal["embedded"] | None = None,
     *,
-    kubeconfig: str | None = None,
+    kubeconfig: str | os.PathLike[str] | None = None,
     context: str | None = None,
     namespace: str | None = None,
     clock: Clock | None = None,
@@ -56,5 +57,5 @@ async def connect(
             found = loaded.namespace or DEFAULT_NAMESPACE
         else:
             raise ConfigurationError(f"target={target!r} is not known; leave it out, or give 'embedded'")
-        client = LeaseClient(api, namespace=namespace or found, clock=clock, **options)
+        client = LeaseClient(api, namespace=found if namespace is None else namespace, clock=clock, **options)
         yield await stack.enter_async_context(client)

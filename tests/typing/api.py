@@ -1,6 +1,7 @@
 """Never run: how users write it, checked by the type checkers."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import assert_type
 
 from kubernetes_asyncio.client import ApiClient
@@ -86,7 +87,7 @@ async def groups() -> None:
 
 
 async def plain() -> None:
-    async with lease_aio.connect(kubeconfig="kc", context="c") as leases:
+    async with lease_aio.connect(kubeconfig=Path("kc"), context="c") as leases:
         lease = await leases.get("a")
         assert_type(lease, Lease)
         assert_type(lease.spec.holder_identity, str | None)
