@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random as random_module
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -25,7 +25,7 @@ from lease_aio.heartbeat.fleet.sampler import Sampler, count_nodes
 from lease_aio.heartbeat.fleet.select import NodeSelector
 from lease_aio.heartbeat.fleet.selection import Selection, SimNode, SimNodes
 from lease_aio.heartbeat.fleet.watch import FleetWatch
-from lease_aio.heartbeat.node.profile import FLEET_LABEL, NodeGroup, NodeProfile
+from lease_aio.heartbeat.node.profile import FLEET_LABEL, NodeGroup, NodeKind, NodeProfile
 from lease_aio.heartbeat.node.watch import NodeWatch
 from lease_aio.heartbeat.record.tally import FleetParameters, FleetReport
 from lease_aio.heartbeat.record.timeline import Timeline
@@ -54,7 +54,8 @@ class Fleet:
         first: The first number.
         profile: What created Nodes look like, where no group says so.
         partition: `(index, of)`: only this part of the nodes, so that several processes share a fleet. Those that are
-            given the same nodes and the same `of` have all of them between them, each in exactly one.
+            given the same nodes and the same `of` have all of them between them, each in exactly one. What they are
+            told of the whole fleet, `grow` and `shrink`, must be the same and in the same order.
         spread_start: Spread the first renewals over one interval, and the computations of the status over theirs.
             Without it all start at once, as kubelets do after a power cut; 4 % of jitter takes an hour to smear that.
         register: Create the Nodes first, with a Ready status. Those that carry this fleet's label are adopted.
@@ -149,6 +150,20 @@ class Fleet:
         """All nodes by name: what each is, how it does, and what can be done to it."""
         return SimNodes(self._control)
 
+    def everyone(self, selector: str = "") -> tuple[str, ...]:
+        """The names of all nodes of the whole fleet whose labels match, also of those in other processes' parts.
+
+        In the order in which they came, which is the same in each process.
+
+        Args:
+            selector: See `select`.
+
+        Raises:
+            ConfigurationError: it cannot be parsed.
+        """
+        everyone = self._roll.everyone
+        return tuple(NodeSelector(selector).among(self._kinds() if everyone is None else everyone.items()))
+
     @property
     def timeline(self) -> Timeline | None:
         """What happens over time, from the entering of the block on; None before."""
@@ -167,8 +182,7 @@ class Fleet:
         Raises:
             ConfigurationError: it cannot be parsed.
         """
-        kinds = ((name, hollow.kind) for name, hollow in self._hollows.items())
-        return Selection(self._control, tuple(NodeSelector(selector).among(kinds)))
+        return Selection(self._control, tuple(NodeSelector(selector).among(self._kinds())))
 
     async def __aenter__(self) -> Self:
         clock, tally = self._group.clock, self._group.tally
@@ -199,28 +213,40 @@ class Fleet:
         return self._group.tally.report(self._group.clock.now(), states, self._parameters)
 
     async def grow(self, nodes: Nodes) -> tuple[str, ...]:
-        """Add nodes; names go on where they ended. Returns the new ones of this process.
+        """Add nodes to the whole fleet; names go on where they ended. Returns the new ones of this process.
 
         Raises:
             ConfigurationError: a name that is there already, or cannot be one.
             ApiError: a Node cannot be registered; those before it are in the fleet.
         """
         members = self._roll.enlist(nodes)
-        await self._crew.refuse_foreign(nodes, members)
-        await self._crew.add(members)
+        try:
+            await self._crew.refuse_foreign(nodes, members)
+            await self._crew.add(members)
+        except BaseException:
+            self._roll.strike(member.name for member in members if member.name not in self._hollows)
+            raise
         return tuple(member.name for member in members)
 
     async def shrink(self, count: int) -> tuple[str, ...]:
-        """Take the newest nodes out of the fleet, and delete what was created for them if `delete_on_exit` is set.
+        """Take the newest nodes out of the whole fleet.
+
+        What was created for them is deleted if `delete_on_exit` is set.
 
         Returns:
-            Their names.
+            The names of those of this process.
         """
-        if not 0 <= count <= len(self._hollows):
-            raise ConfigurationError(f"count={count!r} must lie between 0 and the fleet's {len(self._hollows)} nodes")
-        names = tuple(self._hollows)[len(self._hollows) - count :]
+        everyone = self.everyone()
+        if not 0 <= count <= len(everyone):
+            raise ConfigurationError(f"count={count!r} must lie between 0 and the fleet's {len(everyone)} nodes")
+        newest = everyone[len(everyone) - count :]
+        self._roll.strike(newest)
+        names = tuple(name for name in newest if name in self._hollows)
         await self._crew.remove(names)
         return names
+
+    def _kinds(self) -> Iterator[tuple[str, NodeKind]]:
+        return ((name, hollow.kind) for name, hollow in self._hollows.items())
 
     def _start_watch(self) -> NodeWatch:
         group, selector = self._group, f"{FLEET_LABEL}={self.name}"

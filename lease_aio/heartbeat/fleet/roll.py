@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lease_aio.errors import ConfigurationError
@@ -39,6 +39,9 @@ class Roll:
         partition: This process's part, from 0, and how many there are: a stable hash of a name says in which it lies.
             Processes that ask for the same nodes with the same `of` have all of them, each in exactly one.
 
+    Attributes:
+        fleet: As given.
+
     Raises:
         ConfigurationError: the name is no value of a label, or there is no such part.
     """
@@ -63,6 +66,12 @@ class Roll:
         self._kinds: dict[tuple[int, str, str], NodeKind] = {}
         self._profiles: list[NodeProfile] = []  # keeps them alive, so that no other gets the same id
         self._number = 0
+        self._everyone: dict[str, NodeKind] = {}
+
+    @property
+    def everyone(self) -> Mapping[str, NodeKind] | None:
+        """What nodes of all parts are, by name in the order of their numbers; None where there is one part alone."""
+        return None if self._partition[1] == 1 else self._everyone
 
     def enlist(self, nodes: Nodes) -> tuple[Member, ...]:
         """Those of `nodes` that are this process's.
@@ -75,7 +84,15 @@ class Roll:
         if twice := sorted(name for name, times in counted.items() if times > 1):
             raise ConfigurationError(f"node names must differ; there twice: {twice[:3]}")
         index, of = self._partition
-        return members if of == 1 else tuple(one for one in members if zlib.crc32(one.name.encode()) % of == index)
+        if of == 1:
+            return members
+        self._everyone.update((member.name, member.kind) for member in members)
+        return tuple(one for one in members if zlib.crc32(one.name.encode()) % of == index)
+
+    def strike(self, names: Iterable[str]) -> None:
+        """Those have left, or have not come after all."""
+        for name in names:
+            self._everyone.pop(name, None)
 
     def _members(self, nodes: Nodes) -> Iterator[Member]:
         for group in self._groups(nodes):

@@ -46,6 +46,9 @@ async def play(
 ) -> Played:
     """Play it to its end, from now on. The fleet stays as it is then.
 
+    Where several processes share a fleet, each plays the same scenario: nodes are chosen and counted among those of the
+    whole fleet, and each process does what is to be done to its own.
+
     Expectations are judged by what the API server has stored: Nodes are watched where there are expectations of them.
     A step and an expectation of one moment come in this order.
 
@@ -65,10 +68,10 @@ async def play(
     check_fit(
         scenario.steps,
         scenario.expectations,
-        nodes=len(fleet),
+        nodes=len(fleet.everyone()),
         registered=parameters.registered,
         status=parameters.status,
-        select=lambda selector: fleet.select(selector).names,
+        select=fleet.everyone,
         labels=(fleet.nodes[name].labels for name in islice(fleet.nodes, _LOOKED_AT)),
     )
     return await _Player(scenario, fleet, api, clock, on_event or (lambda _: None)).play()
@@ -79,12 +82,13 @@ class _Player:
         self, scenario: Scenario, fleet: Fleet, api: Api, clock: Clock, tell: Callable[[PlayEvent], None]
     ) -> None:
         self._scenario, self._fleet, self._api, self._clock, self._tell = scenario, fleet, api, clock, tell
-        self._cast = Cast(scenario.seed, lambda selector: fleet.select(selector).names)
+        self._cast = Cast(scenario.seed, fleet.everyone)
         self._board = NodeBoard()
         self._listed = anyio.Event()
         self._outcomes: list[Outcome] = []
         self._raised: list[LeaseAioError] = []
         self._resizes: list[anyio.Event] = []
+        self._one_at_a_time = anyio.Lock()
         self._start = clock.now()
 
     async def play(self) -> Played:
@@ -131,15 +135,18 @@ class _Player:
         self._acted(action, changed)
 
     async def _resize(self, action: Action, done: anyio.Event) -> None:
-        """Nodes are registered and deleted while the scenario goes on."""
-        count = len(action.share_of(range(action.deed.count)))
-        if action.deed.verb is Verb.SHRINK:
-            names = await self._fleet.shrink(count)
-        else:
-            names = await self._fleet.grow(self._scenario.grown(action.step, count))
-            self._cast.joined(action.step, names)
-        self._acted(action, names)
+        """Nodes are registered and deleted while the scenario goes on, in the order of the steps."""
+        async with self._one_at_a_time:
+            self._acted(action, await self._resized(action, len(action.share_of(range(action.deed.count)))))
         done.set()
+
+    async def _resized(self, action: Action, count: int) -> Iterable[str]:
+        if action.deed.verb is Verb.SHRINK:
+            return await self._fleet.shrink(count)
+        before = set(self._fleet.everyone())
+        names = await self._fleet.grow(self._scenario.grown(action.step, count))
+        self._cast.joined(action.step, (name for name in self._fleet.everyone() if name not in before))
+        return names
 
     def _acted(self, action: Action, names: Iterable[str]) -> None:
         nodes = tuple(names)

@@ -1,5 +1,7 @@
 """Whose Nodes a fleet writes, and which part of them is this process's, against a server in memory."""
 
+import zlib
+
 import anyio
 import pytest
 
@@ -230,6 +232,34 @@ async def test_a_part_starts_where_it_would_in_the_whole():
         async with whole, part:
             for name in part.names:
                 assert part._hollows[name].beat.renewal.due == whole._hollows[name].beat.renewal.due
+
+
+async def test_parts_know_the_names_of_the_whole_and_shrink_as_it_does():
+    groups = [NodeGroup(count=20, prefix="a-", zones=("x", "y")), NodeGroup(count=20, prefix="b-")]
+    async with staged() as stage:
+        whole = Fleet(*stage.fleet_parts, nodes=groups)
+        parts = [Fleet(*stage.fleet_parts, nodes=groups, partition=(index, 2)) for index in range(2)]
+        async with whole, parts[0], parts[1]:
+            for fleet in (whole, *parts):
+                await fleet.grow(8)
+                assert fleet.everyone() == (*whole.names[:40], *(f"node-{number}" for number in range(8)))
+                assert fleet.everyone("zone=y,name!=a-1") == tuple(f"a-{number}" for number in range(3, 20, 2))
+            gone = [await fleet.shrink(10) for fleet in (whole, *parts)]
+            assert gone[0] == ("b-18", "b-19", *(f"node-{number}" for number in range(8)))
+            assert sorted(gone[1] + gone[2]) == sorted(gone[0])
+            assert parts[0].everyone() == parts[1].everyone() == whole.names
+            with pytest.raises(ConfigurationError, match="count=39 must lie between 0 and the fleet's 38 nodes"):
+                await parts[0].shrink(39)
+
+
+async def test_a_node_that_could_not_be_added_is_none_of_the_whole():
+    whose = zlib.crc32(b"node-3") % 2
+    async with staged() as stage:
+        await stage.make_node("node-3")
+        async with Fleet(*stage.fleet_parts, nodes=3, partition=(whose, 2)) as part:
+            with pytest.raises(ConfigurationError, match="Node 'node-3' exists"):
+                await part.grow(1)
+            assert part.everyone() == ("node-0", "node-1", "node-2")
 
 
 @pytest.mark.parametrize("partition", [(3, 3), (-1, 3), (0, 0)])

@@ -1,6 +1,7 @@
 """A scenario, played on a fleet in virtual time."""
 
 import re
+from collections import defaultdict
 from contextlib import asynccontextmanager
 
 import anyio
@@ -10,6 +11,7 @@ from lease_aio.api.memory import MemoryApi
 from lease_aio.api.protocol import NODES, PatchType
 from lease_aio.errors import ConfigurationError, Refused
 from lease_aio.heartbeat import Fleet, NodeGroup
+from lease_aio.heartbeat.monitor.lifecycle import NodeLifecycle
 from lease_aio.heartbeat.scenario import Acted, Judged, Scenario, Wrote, play
 from lease_aio.heartbeat.states import NodeState
 from tests.heartbeat.stage import refusing, staged
@@ -47,6 +49,31 @@ class Playing:
 async def playing(nodes=ZONED, **options):
     async with staged() as stage, Fleet(*stage.fleet_parts, nodes=nodes, **options) as fleet:
         yield Playing(stage, fleet)
+
+
+async def played_in_parts(plot, nodes, of):
+    """By so many processes, or as if, beside a control plane that judges: what was done to whom, and the outcomes."""
+    told, outcomes = [], []
+
+    async def one(stage, index):
+        partition = (index, of) if of > 1 else None
+        async with Fleet(*stage.fleet_parts, nodes=nodes, register=True, partition=partition) as fleet:
+            await anyio.sleep(1)  # until all are there
+            played = await play(plot, fleet, api=stage.api, clock=stage.clock, on_event=told.append)
+            outcomes.extend(outcome.text for outcome in played.outcomes)
+
+    async with (
+        staged() as stage,
+        NodeLifecycle(stage.api, stage.clock, stage.fleet_parts[-1]),
+        anyio.create_task_group() as processes,
+    ):
+        for index in range(of):
+            processes.start_soon(one, stage, index)
+    done = defaultdict(list)
+    for event in told:
+        if isinstance(event, Acted):
+            done[event.action.deed.verb.value, event.at_s] += event.nodes
+    return {key: sorted(names) for key, names in done.items()}, outcomes
 
 
 # ---------------------------------------------------------------------- what cannot be
@@ -271,3 +298,28 @@ async def test_expectations_of_the_fleet_are_judged_at_their_times():
         (60, "scenario", "heal all nodes"),
         (240, "expectation", f"✓ longest gap at most 11s: {judged.outcome.found}"),
     ]
+
+
+# ---------------------------------------------------------------------- in several processes
+
+
+async def test_processes_that_share_a_fleet_do_between_them_what_one_would():
+    plot = scenario(
+        "at: 20s, silence: zone=a, count: 6, for: 90s, name: out",
+        "at: 25s, crash: name=node-7, for: 100s, name: one",
+        "at: 30s, grow: 12, over: 12s, name: new",
+        "at: 50s, unready: all, of: new, fraction: 50%, reason: Sick",
+        "at: 150s, shrink: 5",
+        expect="at: 85s, unknown: all, of: out}\n"
+        "  - {at: 85s, unknown: all, of: one}\n"
+        "  - {at: 85s, not_ready: all, count: 6}\n"
+        "  - {at: 85s, ready: all, at_least: 18}\n"
+        "  - {at: end, ready: all, except: new",
+    )
+    alone, found_alone = await played_in_parts(plot, ZONED, 1)
+    shared, found_shared = await played_in_parts(plot, ZONED, 3)
+    assert shared == alone
+    assert len(alone["silence", 20.0]) == 6
+    assert len(alone["shrink", 150.0]) == 5
+    assert all(text.startswith("✓") for text in found_alone)
+    assert sorted(found_shared) == sorted(found_alone * 3)
