@@ -103,7 +103,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """For the event loop. An answer without a length ends with its connection."""
         self.usable = False
-        if self._headers and not any(name in Headers(self._headers) for name in _FRAMED):
+        # without a body it may be half a head
+        if self._body and not any(name in Headers(self._headers) for name in _FRAMED):
             self.on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:

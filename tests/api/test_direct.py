@@ -83,6 +83,14 @@ async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     assert talk.connections == 2
 
 
+async def test_half_a_head_is_no_answer() -> None:
+    talk = Talker(b"HTTP/1.1 200 OK\r\nAudit-Id: 1\r\nContent-Ty", hang_up=True)
+    async with talking(talk) as port, rest(f"http://127.0.0.1:{port}") as api:
+        with pytest.raises(Unavailable, match="the connection broke") as caught:
+            await api.delete(LEASES, "a", "b")
+    assert caught.value.outcome_unknown
+
+
 @pytest.mark.parametrize("answer", [LAST, OLD], ids=["Connection: close", "HTTP/1.0"])
 async def test_a_connection_that_the_server_will_not_keep_is_not_used_again(answer: bytes) -> None:
     talk = Talker(answer, answer)
