@@ -64,7 +64,9 @@ class RenewalQueue:
         return len(self._lane(priority).in_flight)
 
     def add(self, renewal: Renewal) -> None:
-        """Put it in. What it was before, in this queue or another, is forgotten.
+        """Put it in. What it was before, in this queue or in one that was cleared, is forgotten.
+
+        Not to be added: one that was removed from another queue that goes on. Its place there is only stale.
 
         Raises:
             ConfigurationError: it is in a queue already, or an attempt from before its removal still runs.

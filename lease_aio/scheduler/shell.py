@@ -61,7 +61,7 @@ class Scheduler:
             self._close()
 
     def add(self, renewal: Renewal) -> None:
-        """Drive it from now on.
+        """Drive it from now on; never one that was removed from another scheduler which still runs.
 
         Raises:
             ConfigurationError: it is driven already, or an attempt from before its removal still runs.
