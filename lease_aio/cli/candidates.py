@@ -11,10 +11,11 @@ from typing import Any
 import anyio
 
 from lease_aio.api import LEASE_CANDIDATES, LEASE_CANDIDATES_V1ALPHA2, LEASES
+from lease_aio.cli.connection import probe
 from lease_aio.cli.output import Output
 from lease_aio.cli.tables import ago, columns
 from lease_aio.client import LeaseClient
-from lease_aio.election import Decision
+from lease_aio.election import COORDINATOR_LEASE, Decision
 from lease_aio.election.appointment import preferred_holder
 from lease_aio.election.coordinated.rules import has_answered
 from lease_aio.errors import ConfigurationError, NotFound
@@ -123,6 +124,7 @@ async def coordinate(leases: LeaseClient, output: Output, *, everywhere: bool) -
     """Coordinate by `OldestEmulationVersion` until cancelled.
 
     Raises:
+        ApiError: the server refuses, or cannot be reached at the start.
         ConfigurationError: the API server has no candidates, or not in v1beta1.
     """
 
@@ -140,6 +142,7 @@ async def coordinate(leases: LeaseClient, output: Output, *, everywhere: bool) -
             output.event("unstuck", f"{where}: somebody can be elected again", lease=where)
 
     namespace = "" if everywhere else None
+    await probe(leases, name=COORDINATOR_LEASE)
     try:
         async with leases.coordinator(namespace=namespace, observer=hear) as coordinator:
             output.event("coordinating", f"coordinating as {coordinator.identity}", identity=coordinator.identity)

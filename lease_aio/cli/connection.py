@@ -12,7 +12,7 @@ from kubernetes_asyncio.client import Configuration
 from lease_aio.api import RestApi, open_transport
 from lease_aio.client import DEFAULT_NAMESPACE, LeaseClient, connect
 from lease_aio.election import Guard
-from lease_aio.errors import ConfigurationError, NotFound
+from lease_aio.errors import ConfigurationError, NotFound, Refused
 from lease_aio.naming import check_namespace
 from lease_aio.server import EmbeddedServer, serve
 
@@ -92,6 +92,21 @@ async def probe(leases: LeaseClient, *, name: str = PROBE, namespace: str | None
         await leases.get(name, namespace=namespace)
     except NotFound as error:
         if error.namespace_missing:
+            raise
+
+
+async def reach(leases: LeaseClient, *, namespace: str | None = None) -> None:
+    """As `probe`, for what needs neither the right to read one Lease nor the namespace yet.
+
+    Raises:
+        ApiError: it cannot be reached, it is none, or it refuses the credentials.
+    """
+    try:
+        await probe(leases, namespace=namespace)
+    except NotFound:
+        pass
+    except Refused as error:
+        if error.status == 401:
             raise
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from lease_aio.cli.connection import probe, reach
 from lease_aio.cli.output import Output
 from lease_aio.cli.tables import age, ago, columns
 from lease_aio.client import LeaseClient
@@ -80,7 +81,11 @@ class PublishOptions:
 
 
 async def publish(leases: LeaseClient, options: PublishOptions, output: Output) -> int:
-    """Publish until cancelled; the Lease is deleted at the end, unless it is to be kept."""
+    """Publish until cancelled; the Lease is deleted at the end, unless it is to be kept.
+
+    Raises:
+        ApiError: the server refuses, or cannot be reached at the start.
+    """
 
     def hear(event: IdentityEvent) -> None:
         match event:
@@ -101,6 +106,7 @@ async def publish(leases: LeaseClient, options: PublishOptions, output: Output) 
     )
     where = f"{IDENTITY_NAMESPACE}/{identity.name}"
     fields: dict[str, Any] = {"lease": where, "hostname": identity.hostname, "holder": identity.holder}
+    await probe(leases, name=identity.name, namespace=IDENTITY_NAMESPACE)
     async with identity as me:
         try:
             output.event("published", f"published {where} for host {me.hostname} as {me.holder}", **fields)
@@ -131,7 +137,9 @@ def _show(output: Output, found: Sequence[Identity]) -> None:
 
 
 async def _watch(leases: LeaseClient, output: Output, server: str) -> None:
-    async with leases.observe_identities(server=server) as changes:
+    observation = leases.observe_identities(server=server)
+    await reach(leases, namespace=IDENTITY_NAMESPACE)
+    async with observation as changes:
         known = set(changes.identities)
         _show(output, list(changes.identities.values()))
         output.event("watching", server=server)

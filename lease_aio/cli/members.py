@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lease_aio.cli.connection import probe, reach
 from lease_aio.cli.exits import CommandFailed
 from lease_aio.cli.output import Output
 from lease_aio.cli.tables import age, ago, columns
@@ -36,6 +37,7 @@ async def join(leases: LeaseClient, options: JoinOptions, output: Output) -> int
     """Be a member until cancelled.
 
     Raises:
+        ApiError: the server refuses, or cannot be reached at the start.
         CommandFailed: another process has become this member.
     """
 
@@ -59,6 +61,7 @@ async def join(leases: LeaseClient, options: JoinOptions, output: Output) -> int
         "holder": membership.holder,
         "lease": f"{leases.namespace}/{membership.name}",
     }
+    await probe(leases, name=membership.name)
     async with membership as me:
         await _hold(me, output, fields)
     raise CommandFailed(f"another process has become {membership.member}: give this one another --member")
@@ -74,8 +77,14 @@ async def _hold(me: Membership, output: Output, fields: dict[str, Any]) -> None:
 
 
 async def list_members(leases: LeaseClient, output: Output, *, group: str, watch: bool) -> int:
-    """Print whose Leases are there; with `watch`, then each change until stopped."""
-    async with leases.members(group) as changes:
+    """Print whose Leases are there; with `watch`, then each change until stopped.
+
+    Raises:
+        ApiError: the server refuses, or cannot be reached at the start.
+    """
+    members = leases.members(group)
+    await reach(leases)
+    async with members as changes:
         known = set(changes.members)
         _show(output, changes, group)
         if watch:

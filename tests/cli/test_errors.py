@@ -14,6 +14,13 @@ COMMANDS = [
     pytest.param(("lead", "x"), id="lead"),
     pytest.param(("fleet", "--nodes", "3"), id="fleet"),
     pytest.param(("identity", "list"), id="identity-list"),
+    pytest.param(("identity", "list", "--watch"), id="identity-list-watch"),
+    pytest.param(("identity", "publish"), id="identity-publish"),
+    pytest.param(("candidates", "list"), id="candidates-list"),
+    pytest.param(("candidates", "coordinate"), id="candidates-coordinate"),
+    pytest.param(("members", "join", "workers"), id="members-join"),
+    pytest.param(("members", "list", "workers"), id="members-list"),
+    pytest.param(("members", "list", "workers", "--watch"), id="members-list-watch"),
     pytest.param(("monitor",), id="monitor"),
 ]
 

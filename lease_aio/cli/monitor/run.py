@@ -11,7 +11,7 @@ from typing import NoReturn
 import anyio
 from rich.console import RenderableType
 
-from lease_aio.cli.connection import Opened, probe
+from lease_aio.cli.connection import Opened, reach
 from lease_aio.cli.drawing import redraw
 from lease_aio.cli.monitor.view import Line, Picture, draw
 from lease_aio.cli.monitor.words import (
@@ -23,8 +23,7 @@ from lease_aio.cli.monitor.words import (
     weight_of,
 )
 from lease_aio.cli.output import Output
-from lease_aio.client import LeaseClient
-from lease_aio.errors import ConfigurationError, NotFound, Refused
+from lease_aio.errors import ConfigurationError
 from lease_aio.heartbeat import Mode, Monitor, MonitorSettings, Verdict
 from lease_aio.heartbeat.renewal.rules import NODE_LEASES
 
@@ -108,7 +107,7 @@ async def run_monitor(session: Opened, options: MonitorOptions, output: Output) 
         ApiError: the server refuses for good, or cannot be reached at the start.
     """
     leases, title = session.leases, session.server.url if session.server is not None else "the given cluster"
-    await _probe(leases)
+    await reach(leases, namespace=NODE_LEASES)
     settings = options.settings
     for warning in settings.warnings:
         output.note(f"lease-aio: warning: {_as_options(warning)}")
@@ -130,17 +129,6 @@ async def run_monitor(session: Opened, options: MonitorOptions, output: Output) 
             nodes, report = monitor.nodes, monitor.report()
             output.event("report", summary_text(nodes, report), **summary_fields(nodes, monitor.zones, report))
     return 0
-
-
-async def _probe(leases: LeaseClient) -> None:
-    """An API server that is not there is told at once. The right to read a Lease is not needed."""
-    try:
-        await probe(leases, namespace=NODE_LEASES)
-    except NotFound:
-        pass
-    except Refused as error:
-        if error.status == 401:
-            raise
 
 
 class _Voice:
