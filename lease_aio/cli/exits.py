@@ -38,12 +38,13 @@ class Exit(enum.IntEnum):
 EXIT_CODES: Mapping[Exit, str] = {
     Exit.OK: "done",
     Exit.UNEXPECTED: "failed in a way that has no code of its own; demo: the report does not match the server; "
-    "fleet: an expectation of the scenario did not hold",
+    "fleet: an expectation of the scenario did not hold; members join: another has become this member; "
+    "identity collect --once: one could not be deleted",
     Exit.USAGE: "a value cannot work: option, name, timing, namespace, kubeconfig",
     Exit.UNREACHABLE: "no cluster is configured, or no API server answers there",
     Exit.REFUSED: "the API server refuses the credentials (401) or the permission (403)",
-    Exit.TERM_LOST: "lead: the term was lost, and the command stopped",
-    Exit.STUCK: "lead: this process was stuck or frozen when its term was over, and its guard ended it",
+    Exit.TERM_LOST: "lead, candidates run: the term was lost, and the command stopped",
+    Exit.STUCK: "lead, candidates run: this process was stuck or frozen when its term was over, and its guard ended it",
     Exit.INTERRUPTED: "stopped by Ctrl-C (SIGINT), after stepping down in order",
     Exit.TERMINATED: "stopped by SIGTERM, after stepping down in order",
 }

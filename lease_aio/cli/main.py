@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from lease_aio.cli.exits import Exit
 from lease_aio.cli.logs import configure_logs
 
 _NEEDED = ("typer", "rich")
+_NAME = "lease-aio"
 
 
 def run() -> NoReturn:
@@ -24,7 +26,23 @@ def run() -> NoReturn:
     try:
         from lease_aio.cli.app import app  # noqa: PLC0415 - only now is it known that it can be imported
 
-        app(prog_name="lease-aio")
+        if "--json" in " ".join(sys.argv).split(" -- ", maxsplit=1)[0].split():
+            sys.exit(_for_programs(app))
+        app(prog_name=_NAME)
     except KeyboardInterrupt:  # before the command listens to signals
         sys.exit(Exit.INTERRUPTED)
     sys.exit(Exit.OK)
+
+
+def _for_programs(app: Callable[..., Any]) -> int:
+    """As `app`, and of what typer refuses programs are told as of any other error."""
+    from lease_aio.cli.output import Output  # noqa: PLC0415 - it needs rich
+
+    try:
+        return int(app(prog_name=_NAME, standalone_mode=False) or Exit.OK)
+    except Exception as error:
+        words: Callable[[], str] | None = getattr(error, "format_message", None)
+        if words is None:  # what typer raises of its own has it, be it click's class or typer's
+            raise
+        Output(json=True).error(f"{words()} See: {_NAME} --help", Exit.USAGE)
+        return Exit.USAGE

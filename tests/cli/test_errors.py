@@ -126,6 +126,8 @@ def test_impossible_timings_are_refused_with_their_values(options: tuple[str, ..
         (("identity", "collect", "--period", "0", "--embedded"), "period_s=0"),
         (("identity", "collect", "--max-skew", "-1", "--embedded"), "max_skew_s=-1"),
         (("demo", "--seconds", "3"), "--seconds 3"),
+        (("demo", "--seconds", "inf"), "--seconds inf"),
+        (("fleet", "--lease-duration", "0", "--embedded"), "--lease-duration 0"),
         (("serve", "--host", "192.0.2.1"), "192.0.2.1"),
         (("lead", "x", "--embedded", "--context", "c"), "--embedded needs no cluster"),
         (("lead", "x", "--kubeconfig", "/nonexistent/config"), "/nonexistent/config"),

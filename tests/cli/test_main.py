@@ -13,7 +13,7 @@ import pytest
 
 from lease_aio.cli import main
 from lease_aio.cli.exits import EXIT_CODES, Exit
-from tests.cli.rig import invoke
+from tests.cli.rig import Command, invoke
 
 
 def test_without_the_extra_it_says_how_to_install_it(
@@ -44,6 +44,32 @@ def test_the_version_is_told() -> None:
 
     assert result.exit_code == 0
     assert re.fullmatch(r"lease-aio \d+\.\d+\.\d+\S*\n", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lead", "--json"], "Missing argument"),
+        (["lead", "x", "--json", "--lease-duration", "long"], "'--lease-duration'"),
+        (["leed", "--json"], "'leed'"),
+    ],
+)
+def test_programs_are_told_of_wrong_usage_too(words: list[str], said: str) -> None:
+    with Command(*words) as command:
+        code, (error,), errors = command.end()
+
+    assert code == error["exit_code"] == Exit.USAGE
+    assert error["event"] == "error"
+    assert said in error["message"]
+    assert len(errors.splitlines()) == 1
+
+
+def test_the_json_of_the_command_that_is_run_is_its_own() -> None:
+    with Command("lead", "x", "--no-such-option", "--", "kubectl", "--json") as command:
+        code, told, errors = command.end()
+
+    assert (code, told) == (Exit.USAGE, [])
+    assert "--no-such-option" in errors
 
 
 def test_the_help_documents_every_exit_code() -> None:

@@ -8,6 +8,7 @@ from lease_aio.errors import ConfigurationError
 from lease_aio.timing import Timing
 
 SHORTEST_S = 8.0
+LONGEST_S = 86_400.0
 NODES = 1000
 SILENCED = 50
 CANDIDATES = ("alpha", "bravo", "charlie")
@@ -50,13 +51,15 @@ def plan_for(seconds: float) -> Plan:
     """The plan for a demo of so many seconds.
 
     Raises:
-        ConfigurationError: there are too few for a take-over after a crash.
+        ConfigurationError: there are too few for a take-over after a crash, or more than a day.
     """
     if not seconds >= SHORTEST_S:
         raise ConfigurationError(
             f"--seconds {seconds:g} is too short for a crash, a resignation and what follows from them: "
             f"give {SHORTEST_S:g} or more"
         )
+    if seconds > LONGEST_S:
+        raise ConfigurationError(f"--seconds {seconds:g} is more than a day: give {LONGEST_S:g} or less")
     duration_s = max(2, min(5, int(seconds / 6)))
     # One interval until all have renewed, then 1.5 of them until the last of the silenced counts as silent.
     node_lease_s = max(4, min(40, int(4 * (seconds - 1.5) / (1.1 + SILENT_AFTER))))

@@ -17,6 +17,7 @@ from lease_aio.heartbeat.scenario import FleetSpec, Scenario, load_fleet, load_s
 from lease_aio.heartbeat.scenario.model import BY_NODE, Verb
 from lease_aio.heartbeat.scenario.units import duration_text
 from lease_aio.naming import check_lease_name
+from lease_aio.timing import check_duration
 
 T = TypeVar("T")
 _NODES, _PREFIX, _LEASE_DURATION_S, _NAME = 100, "node-", 40, "fleet"
@@ -124,7 +125,7 @@ def decide(options: FleetOptions) -> FleetRun:
         prefix=_prefix(options.prefix),
         name=_first(said.name, _NAME),
         register=_first(options.register, said.register, False),  # noqa: FBT003
-        lease_duration_s=_first(options.lease_duration_s, said.lease_duration_s, _LEASE_DURATION_S),
+        lease_duration_s=_first(_lease_duration(options.lease_duration_s), said.lease_duration_s, _LEASE_DURATION_S),
         partition=None if options.partition is None else _partition(options.partition),
         scenario=scenario,
     )
@@ -180,6 +181,15 @@ def _count(nodes: int | None) -> int:
     if nodes is not None and nodes < 1:
         raise ConfigurationError(f"--nodes {nodes} must be 1 or more")
     return _NODES if nodes is None else nodes
+
+
+def _lease_duration(seconds: int | None) -> int | None:
+    if seconds is not None:
+        try:
+            check_duration(seconds)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--lease-duration {seconds}: {error}") from error
+    return seconds
 
 
 def _prefix(prefix: str | None) -> str:
