@@ -72,6 +72,20 @@ def identity_style(name: str) -> IdentityStyle | None:
     return IdentityStyle.RANDOM if _is_uuid(rest) else None
 
 
+def check_identity(identity: str) -> str:
+    """The identity itself, if it can stand as a holder.
+
+    Raises:
+        ConfigurationError: it is no text, or empty.
+    """
+    if not identity or not isinstance(identity, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"identity {identity!r} must be text, and not empty, which means a released Lease: "
+            "give each candidate its own"
+        )
+    return identity
+
+
 def candidate_identity(base: str | None = None) -> str:
     """An identity that no other process has and a human can read: `<base>_<uuid>`, another one at each call.
 

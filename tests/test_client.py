@@ -1,5 +1,6 @@
 """The door: how it is opened, and what it refuses."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,6 +65,53 @@ async def test_a_value_of_the_wrong_type_is_refused_before_it_can_harm_others(mo
     async with lease_aio.connect("embedded") as leases:
         with pytest.raises(ConfigurationError, match="must be"):
             leases.lead("x", **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"identity": ""}, "identity '' must be text, and not empty"),
+        ({"guard": True}, "guard=True must be a lease_aio.Guard"),
+    ],
+)
+async def test_what_the_client_cannot_use_is_refused_at_construction(more: dict[str, Any], words: str):
+    with pytest.raises(ConfigurationError, match=words):
+        async with lease_aio.connect("embedded", **more):
+            pytest.fail("refused only later, or never")
+
+
+class Waits:
+    """An observer that is an object with an async call."""
+
+    async def __call__(self, event: object) -> None:
+        pytest.fail(f"nobody awaits {event}")
+
+
+async def wait(*event: object) -> None:
+    await Waits()(event)
+
+
+@pytest.mark.parametrize("observer", [wait, Waits()])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda leases, observer: leases.lead("x", observer=observer),
+        lambda leases, observer: leases.terms("x", observer=observer),
+        lambda leases, observer: leases.coordinator(observer=observer),
+        lambda leases, observer: leases.apiserver_identity(hostname="x", observer=observer),
+        lambda leases, observer: leases.collect_identities(observer=observer),
+        lambda leases, observer: leases.member_of("x", observer=observer),
+        lambda leases, observer: leases.fleet(1, on_failure=observer),
+    ],
+)
+async def test_an_async_observer_is_refused_since_nobody_would_await_it(
+    made: Callable[[LeaseClient, Any], object], observer: object
+):
+    async with lease_aio.connect("embedded") as leases:
+        with pytest.raises(ConfigurationError, match="must be a plain function, not an async one"):
+            made(leases, observer)
+        with pytest.raises(ConfigurationError, match="'loud' must be a function"):
+            made(leases, "loud")
 
 
 async def test_used_outside_its_block_it_says_so():

@@ -16,7 +16,7 @@ from lease_aio.api import LEASE_CANDIDATES, LEASES, Api, RestApi
 from lease_aio.clock import Clock, SystemClock
 from lease_aio.election import Engine, Guard, Roster, SharedWatches, Stamps
 from lease_aio.errors import ConfigurationError
-from lease_aio.naming import candidate_identity, check_namespace
+from lease_aio.naming import candidate_identity, check_identity, check_namespace
 from lease_aio.scheduler import Scheduler, SchedulerReport
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class ClientBase:
                 f"source={source!r} is neither an ApiClient of kubernetes_asyncio nor an Api; to find a cluster, "
                 "use lease_aio.connect()"
             )
+        if identity is not None:
+            check_identity(identity)
+        if guard is not None and not isinstance(guard, Guard):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"guard={guard!r} must be a lease_aio.Guard, e.g. guard=Guard()")
         self.namespace = namespace
         self.identity = candidate_identity() if identity is None else identity
         self._source = source

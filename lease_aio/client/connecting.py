@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Literal
+from typing import Literal, TypedDict, Unpack
 
 from lease_aio.api import Api, RestApi, open_transport
 from lease_aio.api.memory import MemoryApi
 from lease_aio.client.base import DEFAULT_NAMESPACE
 from lease_aio.client.door import LeaseClient
 from lease_aio.clock import Clock, SystemClock
+from lease_aio.election import Guard
 from lease_aio.errors import ConfigurationError
 from lease_aio.server.store import Store
+
+
+class Options(TypedDict, total=False):
+    """Parameters of `LeaseClient` that `connect` hands on."""
+
+    identity: str | None
+    random: Callable[[], float]
+    max_in_flight: int
+    reserved_for_elections: int
+    guard: Guard | None
 
 
 @asynccontextmanager
@@ -24,7 +35,7 @@ async def connect(
     context: str | None = None,
     namespace: str | None = None,
     clock: Clock | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> AsyncGenerator[LeaseClient, None]:
     """Open a LeaseClient on the cluster that this process belongs to, or on none at all.
 
@@ -36,7 +47,7 @@ async def connect(
         context: A context of the kubeconfig, in place of its current one.
         namespace: In place of the pod's or the context's.
         clock: For tests and simulations.
-        options: Further parameters of `LeaseClient`.
+        options: Further parameters of `LeaseClient`: `identity`, `guard` and others.
 
     Raises:
         NoCluster: nothing was found to talk to; says what was tried.

@@ -39,6 +39,8 @@ from lease_aio.election.watches import Subscription
 from lease_aio.errors import ApiError, ConfigurationError, LeaseAioError, NotFound
 from lease_aio.log import get_logger
 from lease_aio.model import Lease
+from lease_aio.naming import check_identity
+from lease_aio.observers import check_observer
 from lease_aio.scheduler import Priority, Renewal, Verdict
 from lease_aio.timing import Timing
 
@@ -80,13 +82,10 @@ class Candidate:
         observer: Callable[[Event], None] | None = None,
         coordinated: CandidateInfo | None = None,
     ) -> None:
-        if not identity or not isinstance(identity, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(
-                f"identity {identity!r} must be text, and not empty, which means a released Lease: "
-                "give each candidate its own"
-            )
+        check_identity(identity)
         if not isinstance(timing, Timing):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"timing={timing!r} must be a lease_aio.Timing, e.g. Timing(lease_duration_s=30)")
+        check_observer(observer)
         self.name, self.namespace, self.identity, self.timing = name, namespace, identity, timing
         self.error: ApiError | None = None
         self._engine = engine

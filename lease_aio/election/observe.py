@@ -87,6 +87,8 @@ class Observation:
         return self
 
     async def __anext__(self) -> Holding:
+        if self._subscription is None:
+            raise RuntimeError("the observation is not open: iterate it inside `async with`")
         while True:
             while not self._read:
                 await self._look()

@@ -32,6 +32,7 @@ from lease_aio.identity.skew import MAX_SKEW_S, WARN_SKEW_S, Skew, SkewGuard, sk
 from lease_aio.log import get_logger
 from lease_aio.model import Lease
 from lease_aio.naming import KUBE_APISERVER, check_label_value
+from lease_aio.observers import check_observer
 
 PERIOD_S = 3600.0
 """Of a kube-apiserver: the duration of an identity. A dead one is gone after one to two hours."""
@@ -96,6 +97,7 @@ class IdentityCollector:
         self._server = check_label_value("server", server)
         self._guard = SkewGuard(warn_s=warn_skew_s, max_s=max_skew_s)
         self._api, self._clock, self._tasks, self._random = api, clock, tasks, random
+        check_observer(observer)
         self._period_s, self._dry_run, self._observer = period_s, dry_run, observer
         self._log = get_logger("identity").bind(server=server)
         self._scope, self._done = anyio.CancelScope(), anyio.Event()

@@ -22,6 +22,7 @@ from lease_aio.identity.record import HOSTNAME_LABEL, IDENTITY_LABEL, IDENTITY_N
 from lease_aio.identity.succession import IdentityRenewer
 from lease_aio.log import get_logger
 from lease_aio.naming import KUBE_APISERVER, apiserver_identity_name, check_label_value
+from lease_aio.observers import check_observer
 from lease_aio.scheduler import Scheduler
 
 _PEER = re.compile(r"(\[[^\s\[\]]+\]|[^\s\[\]:]+):(\d{1,5})", re.ASCII)
@@ -105,6 +106,7 @@ class ApiServerIdentity(Publisher):
         self._enabled = enabled
         self._delete_first = delete_first
         self._keep_on_exit = keep_on_exit
+        check_observer(observer)
         self._observer = observer
         renewer = IdentityRenewer(rules, name, f"{name}_{uuid.uuid4()}")
         super().__init__(OwnLease(api, scheduler, clock, renewer, ready_timeout_s=ready_timeout_s, on_news=self._hear))

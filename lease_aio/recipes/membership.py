@@ -18,6 +18,7 @@ from lease_aio.identity.succession import IdentityRenewer
 from lease_aio.log import get_logger
 from lease_aio.model import Lease
 from lease_aio.naming import candidate_identity, member_lease_name
+from lease_aio.observers import check_observer
 from lease_aio.recipes.events import (
     Joined,
     Left,
@@ -95,6 +96,7 @@ class Membership(Publisher):
         self._log = get_logger("membership").bind(
             group=group, member=self._member, lease=f"{namespace}/{name}", holder=holder
         )
+        check_observer(observer)
         self._observer = observer
         self._sweeper = Sweeper(
             api,

@@ -20,6 +20,12 @@ async def test_who_may_not_read_is_told_so():
             await anext(holdings)
 
 
+async def test_iterated_outside_its_block_it_says_so_instead_of_hearing_of_nothing():
+    async with Rig().client("a") as leases:
+        with pytest.raises(RuntimeError, match="iterate it inside `async with`"):
+            await anext(leases.observe("x"))
+
+
 async def test_a_lease_that_does_not_exist_is_held_by_nobody():
     async with Rig().client("a") as leases, leases.observe("x") as holdings:
         holding = await anext(holdings)

@@ -7,7 +7,7 @@ from typing import assert_type
 from kubernetes_asyncio.client import ApiClient
 
 import lease_aio
-from lease_aio import EndReason, Lease, LeaseClient, Term, Timing
+from lease_aio import EndReason, Guard, Lease, LeaseClient, Term, Timing
 from lease_aio.heartbeat import (
     Fleet,
     FleetReport,
@@ -39,7 +39,7 @@ async def elections(api_client: ApiClient) -> None:
 
 
 async def heartbeats() -> None:
-    async with lease_aio.connect("embedded") as leases:
+    async with lease_aio.connect("embedded", identity="me", guard=Guard(), max_in_flight=64) as leases:
         assert_type(leases, LeaseClient)
         async with leases.heartbeat("n1", register=True) as beat:
             assert_type(beat, Heartbeat)

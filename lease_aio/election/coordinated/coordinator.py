@@ -24,6 +24,7 @@ from lease_aio.election.term import Term, Terms
 from lease_aio.errors import ApiError, Conflict, Invalid, NotFound, Refused
 from lease_aio.log import get_logger
 from lease_aio.model import KubeObject, Lease, LeaseCandidate
+from lease_aio.observers import check_observer
 
 T = TypeVar("T", bound=KubeObject)
 COORDINATOR_LEASE = "lease-aio-coordinator"
@@ -81,6 +82,7 @@ class Coordinator:
     ) -> None:
         self._engine, self._candidate = engine, candidate
         self._namespace, self._timing, self._strategies = namespace, timing, strategies
+        check_observer(observer)
         self._observer = observer
         self._log = get_logger("coordinator").bind(namespace=namespace or "(all)", identity=candidate.identity)
         self._ledger = Ledger(timing, strategies)

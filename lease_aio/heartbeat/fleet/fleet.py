@@ -32,6 +32,7 @@ from lease_aio.heartbeat.record.timeline import Timeline
 from lease_aio.heartbeat.renewal.rules import NODE_LEASES, Owner, node_rules
 from lease_aio.heartbeat.sender import BeatGroup
 from lease_aio.heartbeat.status.keeper import StatusRules, status_rules
+from lease_aio.observers import check_observer
 from lease_aio.scheduler import Scheduler
 
 
@@ -130,6 +131,7 @@ class Fleet:
         self._background = Background(tasks)
         self._roll = Roll(fleet=name, prefix=prefix, first=first, profile=profile, partition=partition)
         self._first_nodes, self._first_members = nodes, self._roll.enlist(nodes)
+        check_observer(on_failure, "on_failure")
         self._group = BeatGroup(api, clock, on_failure=Complaints(name, on_failure).hear)
         self._hollows: dict[str, Hollow] = {}
         self._control = Control(self._group, scheduler, self._hollows, random, status=self._parameters.status)
