@@ -72,6 +72,7 @@ class Crew:
     ) -> None:
         self._rules, self._group, self._scheduler = rules, group, scheduler
         self._control, self._hollows = control, hollows
+        self._answered = False  # the server has, to what registration needs: whatever it does now, it passes
 
     async def refuse_foreign(self, nodes: Nodes, members: Sequence[Member]) -> None:
         """See that no Node of these names is somebody else's. Who names them, for leases alone, means them.
@@ -84,9 +85,12 @@ class Crew:
         if rules.adopt == "own" and (rules.register or not are_names(nodes)):
             names = {member.name for member in members}
             await refuse_foreign(self._group.api, names, rules.fleet, registers=rules.register)
+            self._answered = rules.register
 
     async def add(self, members: Sequence[Member]) -> None:
         """Take them in, and register them first if that is wanted.
+
+        A server that cannot be reached is waited for: about 27 s if it has never answered, else as long as it takes.
 
         Raises:
             ConfigurationError: a name is there already, or its Node is somebody else's.
@@ -115,11 +119,21 @@ class Crew:
                 await for_each(hollows, self._delete)
 
     async def _register_and_start(self, member: Member) -> None:
-        api, wall_us = self._group.api, self._group.clock.wall_us
+        group = self._group
         try:
-            node = await register_node(api, member.name, member.kind, wall_us, adopt_any=self._rules.adopt == "any")
+            node = await register_node(
+                group.api,
+                member.name,
+                member.kind,
+                group.clock.wall_us,
+                adopt_any=self._rules.adopt == "any",
+                shielded=self._rules.delete_on_exit,
+                endless=lambda: self._answered,
+                heard=lambda error: group.failed(member.name, group.clock.now(), error),
+            )
         except Refused as error:
             raise with_remedy(error) from error
+        self._answered = True
         self._start(member, node.uid, node.uid if node.created else "")
 
     def _start(self, member: Member, owner_uid: str | None, created_uid: str) -> None:

@@ -77,7 +77,7 @@ class Fleet:
     Raises:
         ConfigurationError: at construction, a name, number or duration that cannot work; on entering, and before
             anything is written, a Node of one of these names that is not this fleet's.
-        ApiError: on entering, a Node that cannot be registered.
+        ApiError: on entering, a Node that cannot be registered; a server that has answered once is waited for.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from lease_aio.api.protocol import NODES, Api, PatchType
 from lease_aio.errors import (
@@ -22,12 +23,12 @@ from lease_aio.errors import (
 from lease_aio.heartbeat.node.description import new_node
 from lease_aio.heartbeat.node.drift import NO_DRIFT, drift_of, status_patch
 from lease_aio.heartbeat.node.profile import FLEET_LABEL, NodeKind
-from lease_aio.model import Node
+from lease_aio.model import Node, Time
 
 AT_ONCE = 16
 """Requests in flight while Nodes are registered or deleted."""
 
-_TRIES = 8  # about 25 s
+_TRIES = 10  # 26.7 s of pauses between them
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 7.0
 
 T = TypeVar("T")
@@ -42,12 +43,17 @@ class Registered:
 
 
 async def register_node(
-    api: Api, name: str, kind: NodeKind, wall_us: Callable[[], int], *, adopt_any: bool = True
+    api: Api,
+    name: str,
+    kind: NodeKind,
+    wall_us: Callable[[], int],
+    *,
+    adopt_any: bool = True,
+    shielded: bool = False,
+    endless: Callable[[], bool] = lambda: False,
+    heard: Callable[[ApiError], None] = lambda _: None,
 ) -> Registered:
     """Create a Node with a Ready status; one that exists is adopted: it gets the labels and a fresh status.
-
-    Tries again for about 25 s while the server cannot be reached; a kubelet does so for ever. Where the answer to a
-    create was lost the Node counts as adopted.
 
     Args:
         api: Where.
@@ -55,37 +61,50 @@ async def register_node(
         kind: What it looks like.
         wall_us: The wall clock.
         adopt_any: Adopt one of another fleet, or of none, too.
+        shielded: Wait for the answer to a create also when cancelled, so that it is known what has been created.
+        endless: See `with_patience`.
+        heard: See `with_patience`.
 
     Raises:
         ConfigurationError: the Node is not this fleet's.
         ApiError: what the last try met.
     """
-    return await with_patience(
-        lambda: _register(api, name, kind, wall_us(), adopt_any=adopt_any),
-        over=(Unavailable, Throttled, Conflict, NotFound),
-    )
+    registration = _Registration(api, name, kind, adopt_any=adopt_any, shielded=shielded)
+    passing = (Unavailable, Throttled, Conflict, NotFound)
+    return await with_patience(lambda: registration.attempt(wall_us()), over=passing, endless=endless, heard=heard)
 
 
-async def with_patience(work: Callable[[], Awaitable[T]], *, over: tuple[type[ApiError], ...]) -> T:
-    """Do `work`, and try it again for about 25 s while it meets what passes.
+async def with_patience(
+    work: Callable[[], Awaitable[T]],
+    *,
+    over: tuple[type[ApiError], ...],
+    endless: Callable[[], bool] = lambda: False,
+    heard: Callable[[ApiError], None] = lambda _: None,
+) -> T:
+    """Do `work`, and try it again while it meets what passes: for about 27 s, or as long as it takes.
 
-    The pauses are those of a kubelet that registers: 0.1 s, doubled up to 7 s.
+    The pauses are those of a kubelet that registers: 0.1 s, doubled up to 7 s. A kubelet never gives up.
 
     Args:
         work: Is done.
         over: The errors that pass.
+        endless: Asked when the time is over: whether to go on.
+        heard: Told of each error after which it goes on.
 
     Raises:
         ApiError: another one, or what the last try met.
     """
-    backoff_s = _FIRST_BACKOFF_S
-    for _ in range(_TRIES - 1):
+    backoff_s, tries = _FIRST_BACKOFF_S, 0
+    while True:
         try:
             return await work()
         except over as error:
+            tries += 1
+            if tries >= _TRIES and not endless():
+                raise
+            heard(error)
             await anyio.sleep(error.retry_after_s or backoff_s)
         backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
-    return await work()
 
 
 def not_ours(name: str, owner: str, fleet: str) -> ConfigurationError:
@@ -121,23 +140,55 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, 
         raise raised[0]
 
 
-async def _register(api: Api, name: str, kind: NodeKind, wall_us: int, *, adopt_any: bool) -> Registered:
-    try:
-        node = await api.create(NODES, new_node(name, kind, wall_us))
-    except AlreadyExists:
-        node = await api.get(NODES, name)
-        fleet, owner = kind.shared.get(FLEET_LABEL, ""), node.metadata.labels.get(FLEET_LABEL, "")
-        if not adopt_any and owner != fleet:  # it came after all were looked at
-            raise not_ours(name, owner, fleet) from None
-        node = await _adopt(api, node, kind, wall_us)
-        return Registered(uid=node.metadata.uid, created=False)
-    return Registered(uid=node.metadata.uid, created=True)
+class _Registration:
+    """One Node, until it is registered."""
+
+    def __init__(self, api: Api, name: str, kind: NodeKind, *, adopt_any: bool, shielded: bool) -> None:
+        self._api, self._name, self._kind = api, name, kind
+        self._adopt_any, self._shielded = adopt_any, shielded
+        self._lost: set[Time | None] = (
+            set()
+        )  # heartbeat times in creates of which no answer tells whether they were done
+
+    async def attempt(self, wall_us: int) -> Registered:
+        """One try."""
+        try:
+            node = await self._create(new_node(self._name, self._kind, wall_us))
+        except AlreadyExists:
+            found = await self._api.get(NODES, self._name)
+            own = _heartbeat(found) in self._lost  # to the second what this process alone has written
+            if not own:
+                self._refuse_foreign(found)
+            return Registered(uid=(await self._adopt(found, wall_us)).metadata.uid, created=own)
+        return Registered(uid=node.metadata.uid, created=True)
+
+    async def _create(self, node: Node) -> Node:
+        stored = node
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        try:
+            with anyio.CancelScope(shield=self._shielded):
+                stored = await self._api.create(NODES, node)
+        except ApiError as error:
+            if error.outcome_unknown:
+                self._lost.add(_heartbeat(node))
+            raise
+        return stored
+
+    def _refuse_foreign(self, node: Node) -> None:
+        fleet, owner = self._kind.shared.get(FLEET_LABEL, ""), node.metadata.labels.get(FLEET_LABEL, "")
+        if not self._adopt_any and owner != fleet:  # it came after all were looked at
+            raise not_ours(self._name, owner, fleet) from None
+
+    async def _adopt(self, node: Node, wall_us: int) -> Node:
+        """Give it our labels, as a kubelet does with a Node that it finds, and report its status."""
+        wanted = self._kind.labels(node.name)
+        labels = {key: value for key, value in wanted.items() if node.metadata.labels.get(key) != value}
+        if labels:
+            await self._api.patch(NODES, node.name, body={"metadata": {"labels": labels}})
+        body = status_patch(node.name, self._kind, "", drift_of(node, self._kind, "") or NO_DRIFT, wall_us)
+        return await self._api.patch(NODES, node.name, body=body, type=PatchType.STRATEGIC, subresource="status")
 
 
-async def _adopt(api: Api, node: Node, kind: NodeKind, wall_us: int) -> Node:
-    """Give it our labels, as a kubelet does with a Node that it finds, and report its status."""
-    labels = {key: value for key, value in kind.labels(node.name).items() if node.metadata.labels.get(key) != value}
-    if labels:
-        await api.patch(NODES, node.name, body={"metadata": {"labels": labels}})
-    body = status_patch(node.name, kind, "", drift_of(node, kind, "") or NO_DRIFT, wall_us)
-    return await api.patch(NODES, node.name, body=body, type=PatchType.STRATEGIC, subresource="status")
+def _heartbeat(node: Node) -> Time | None:
+    ready = node.status.condition("Ready")
+    return None if ready is None else ready.last_heartbeat_time

@@ -7,7 +7,7 @@ from lease_aio.errors import ApiError, Call
 from lease_aio.heartbeat.renewal.renewer import Create, Next, Read, Renewer, Replace, Request
 from lease_aio.heartbeat.sender import BeatGroup, Sender
 from lease_aio.heartbeat.states import Trouble
-from lease_aio.model import Lease, Node
+from lease_aio.model import Lease, MicroTime, Node
 from lease_aio.scheduler import Verdict
 from lease_aio.scheduler.renewal import State
 
@@ -22,17 +22,27 @@ class Beat(Sender[Request, Lease | Node]):
         renewer: The rules, and what is remembered of the lease.
         due: When to start, on the group's clock.
         created_uid: Of the lease, if this process created it.
+        creating: The renewTime in a create to which no answer has come.
 
     Attributes:
         renewer: As given.
         created_uid: Of the lease, if it did not exist before: whoever cleans up may delete that one, and no other.
     """
 
-    __slots__ = ("_starts_pass", "created_uid", "renewer")
+    __slots__ = ("_creating", "_starts_pass", "created_uid", "renewer")
 
-    def __init__(self, group: BeatGroup, renewer: Renewer, *, due: float, created_uid: str = "") -> None:
+    def __init__(
+        self,
+        group: BeatGroup,
+        renewer: Renewer,
+        *,
+        due: float,
+        created_uid: str = "",
+        creating: MicroTime | None = None,
+    ) -> None:
         self.renewer = renewer
         self.created_uid = created_uid
+        self._creating = creating
         self._starts_pass = True
         super().__init__(group, due)
 
@@ -68,7 +78,13 @@ class Beat(Sender[Request, Lease | Node]):
             self.goes_on(due)
             return self
         old = self.renewer
-        return Beat(self._group, Renewer(old.rules, old.name, old.holder), due=due, created_uid=self.created_uid)
+        return Beat(
+            self._group,
+            Renewer(old.rules, old.name, old.holder),
+            due=due,
+            created_uid=self.created_uid,
+            creating=self._creating,
+        )
 
     def reconnects(self, now: float) -> float:
         """See `Sender.reconnects`: it reads the lease at once."""
@@ -98,6 +114,7 @@ class Beat(Sender[Request, Lease | Node]):
             case Replace(lease=lease):
                 return await api.replace(LEASES, lease, timeout_s=timeout_s)
             case Create(lease=lease):
+                self._creating = lease.spec.renew_time
                 return await api.create(LEASES, lease, timeout_s=timeout_s)
             case Read():
                 return await api.get(LEASES, self.name, self.renewer.rules.namespace, timeout_s=timeout_s)
@@ -105,14 +122,19 @@ class Beat(Sender[Request, Lease | Node]):
                 return await api.get(NODES, self.name, timeout_s=timeout_s)
 
     def _answered(self, request: Request, answer: Lease | Node) -> Verdict:
-        del request  # the renewer knows what it asked for
         now = self._group.clock.now()
         step = self.renewer.succeeded(answer, now)
         if step.renewed:
             self._group.tally.renewed(now, self.renewal.last_success)
-            if step.created:
-                self.created_uid = answer.metadata.uid
+        if self._creating is not None and isinstance(answer, Lease):
+            self._note_created(request, answer)
         return self._verdict(step, now, None)
+
+    def _note_created(self, request: Request, lease: Lease) -> None:
+        """Whether a create made this lease: it was answered, or the lease bears the very time that was written."""
+        if isinstance(request, Create) or lease.spec.renew_time == self._creating:
+            self.created_uid = lease.metadata.uid
+        self._creating = None
 
     def _failed(self, error: ApiError) -> Verdict:
         now = self._group.clock.now()

@@ -11,6 +11,7 @@ import pytest
 
 from lease_aio.api.memory import MemoryApi, Moment
 from lease_aio.api.protocol import LEASES, NODES, Page
+from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import Call, ConfigurationError, Conflict, NotFound, Refused, Throttled, Unavailable
 from lease_aio.heartbeat import Fleet, Owner
 from lease_aio.model import (
@@ -24,7 +25,7 @@ from lease_aio.model import (
     new_lease,
     to_dict,
 )
-from tests.heartbeat.stage import NODE_NAMESPACE, refusing, staged, unreachable
+from tests.heartbeat.stage import NODE_NAMESPACE, answers_lost, refusing, staged, unreachable
 
 pytestmark = pytest.mark.virtual_time
 
@@ -120,6 +121,41 @@ async def test_registration_outlasts_a_short_outage():
                 assert len(await stored_names(stage, NODES, "")) == 3
 
 
+async def test_once_the_server_has_answered_registration_waits_for_it_as_long_as_it_takes():
+    """As a kubelet, which never gives up; each failure is told and counted."""
+    heard = Counter()
+
+    async with staged() as stage:
+
+        async def gone_after_the_look(moment, call):
+            if call.verb != "list":
+                await unreachable(moment, call)
+
+        async def come_back():
+            await anyio.sleep(300)
+            stage.faults = None
+
+        stage.faults, before = gone_after_the_look, stage.clock.now()
+        fleet = Fleet(*stage.fleet_parts, nodes=3, register=True, on_failure=lambda name, _: heard.update([name]))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(come_back)
+            async with fleet:
+                assert 300 <= stage.clock.now() - before < 307
+                assert len(await stored_names(stage, NODES, "")) == 3
+        assert set(heard) == {"node-0", "node-1", "node-2"}
+        assert fleet.report().errors == {"unavailable": heard.total()}
+        assert heard.total() == 3 * (7 + 42), "0.1 to 6.4 s, then each 7 s"
+
+
+async def test_without_a_look_before_a_server_that_never_answered_is_given_up():
+    async with staged() as stage:
+        stage.faults, before = unreachable, stage.clock.now()
+        with pytest.raises(Unavailable):
+            async with Fleet(*stage.fleet_parts, nodes=3, register=True, adopt="any"):
+                pytest.fail("entered")
+        assert stage.clock.now() - before == pytest.approx(26.7)
+
+
 async def test_registration_rests_as_long_as_the_server_asks():
     async with staged() as stage:
 
@@ -152,10 +188,11 @@ async def test_a_node_that_changes_while_it_is_adopted_is_looked_at_again():
 
 async def test_registration_gives_up_after_half_a_minute_of_silence():
     async with staged() as stage:
-        stage.faults = unreachable
+        stage.faults, before = unreachable, stage.clock.now()
         with pytest.raises(Unavailable):
             async with Fleet(*stage.fleet_parts, nodes=3, register=True):
                 pytest.fail("entered")
+        assert stage.clock.now() - before == pytest.approx(26.7)
 
 
 @pytest.mark.parametrize(
@@ -329,6 +366,60 @@ async def test_leaving_leaves_the_leases_as_they_are_and_renews_no_more():
         await anyio.sleep(60)
         assert stage.calls == []
         assert len(await stored_names(stage)) == 5
+
+
+async def lose_creates(moment, call):
+    """A fault: what is created is there, and nobody is told."""
+    if call.verb == "create":
+        await answers_lost(moment, call)
+
+
+async def test_what_was_created_without_an_answer_is_taken_away_too():
+    async with staged() as stage:
+
+        async def answer_again():
+            await anyio.sleep(1)
+            stage.faults = None
+
+        stage.faults = lose_creates
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(answer_again)
+            async with Fleet(*stage.fleet_parts, nodes=5, register=True, delete_on_exit=True):
+                stage.faults = lose_creates
+                await anyio.sleep(11)
+                assert len(await stored_names(stage)) == 5
+                assert stage.calls.count("create leases") == 5
+        assert await stored_names(stage) == await stored_names(stage, NODES, "") == []
+
+
+async def test_what_was_there_before_is_left_although_a_create_had_no_answer():
+    async with staged() as stage:
+        async with Fleet(*stage.fleet_parts, nodes=2, register=True):
+            await anyio.sleep(11)
+
+        async def lose_once(moment, call):
+            if call.verb == "create":
+                raise TransportError(Fault.BROKEN, "connection reset", sent=True)
+
+        async def let_through():
+            await anyio.sleep(0.05)
+            stage.faults = None
+
+        stage.faults = lose_once
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(let_through)
+            async with Fleet(*stage.fleet_parts, nodes=2, register=True, delete_on_exit=True):
+                await anyio.sleep(11)
+        assert len(await stored_names(stage)) == len(await stored_names(stage, NODES, "")) == 2
+
+
+async def test_a_block_cancelled_while_nodes_are_created_knows_which_were():
+    async with staged(latency_s=2) as stage:
+        with anyio.move_on_after(3):  # the look takes 2 s, so creates are on their way
+            async with Fleet(*stage.fleet_parts, nodes=40, register=True, delete_on_exit=True):
+                pytest.fail("entered")
+        assert 0 < stage.calls.count("create nodes") < 40
+        assert await stored_names(stage, NODES, "") == []
 
 
 async def test_a_cancelled_block_still_takes_away_what_was_created():
