@@ -8,6 +8,7 @@ from typing import NoReturn
 import anyio
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.panel import Panel
 from rich.rule import Rule
 from rich.text import Text
 
@@ -27,6 +28,14 @@ def gauge(part: float, width: int, colour: str) -> Text:
     """So much of a whole; `part` is 0 to 1."""
     full = round(part * width)
     return Text.assemble(("━" * full, colour), ("━" * (width - full), "grey23"))
+
+
+def frame(
+    parts: RenderableType, command: str, *titles: str, footer: str, width: int, border: str = "grey50"
+) -> RenderableType:
+    """What is drawn around a picture; what stands in titles and footer is text, whatever brackets it has."""
+    title = Text.assemble((f"lease-aio {command}", "bold"), *(f" · {one}" for one in titles if one))
+    return Panel(parts, title=title, subtitle=Text(footer), width=width, border_style=border)
 
 
 async def redraw(console: Console, draw: Draw, *, every_s: float, most_of_the_loop: float = 1.0) -> NoReturn:

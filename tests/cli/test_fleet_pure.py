@@ -238,6 +238,10 @@ def test_the_picture_fits_into_the_terminal(width: int, height: int) -> None:
     assert len(lines) < height
 
 
+def test_a_scenarios_name_may_have_brackets() -> None:
+    assert "lease-aio fleet · [/b] of [red]" in drawn(picture(scenario="[/b] of [red]"), 120)[0]
+
+
 def test_the_picture_shows_states_bars_errors_steps_and_news() -> None:
     text = "\n".join(drawn(picture(), 120))
     for shown in (

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from lease_aio.cli.demo.board import Freshness, NodeBoard
 from lease_aio.cli.demo.plan import Plan
 from lease_aio.cli.demo.story import Cause, Standing, Story
-from lease_aio.cli.drawing import gauge, section
+from lease_aio.cli.drawing import frame, gauge, section
 from lease_aio.cli.numbers import span
 from lease_aio.heartbeat import FleetReport
 
@@ -90,13 +89,8 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
         Text("\n".join([*picture.news[-lines:], *[""] * (lines - len(picture.news))]), no_wrap=True),
         *([gauge(done, inner, "green")] if bar else []),
     )
-    return Panel(
-        parts,
-        title=f"[bold]lease-aio demo[/] · {picture.title}",
-        subtitle=f"{clock} · Ctrl-C steps down in order",
-        width=inner + 4,
-        border_style="grey50",
-    )
+    footer = f"{clock} · Ctrl-C steps down in order"
+    return frame(parts, "demo", picture.title, footer=footer, width=inner + 4)
 
 
 # -------------------------------------------------------------------------- the election

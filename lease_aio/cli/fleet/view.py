@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lease_aio.cli.drawing import section
+from lease_aio.cli.drawing import frame, section
 from lease_aio.cli.numbers import rate, span
 from lease_aio.heartbeat import FleetReport
 from lease_aio.heartbeat.scenario.expectations import Outcome
@@ -87,14 +86,8 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
         section("what happened"),
         Text("\n".join([*news, *[""] * (lines - len(news))]), no_wrap=True, overflow="ellipsis"),
     ]
-    name = f" · {picture.scenario}" if picture.scenario else ""
-    return Panel(
-        Group(*parts),
-        title=f"[bold]lease-aio fleet[/]{name} · {picture.title}",
-        subtitle=f"{_clock(picture)} · Ctrl-C ends it in order",
-        width=inner + 4,
-        border_style="grey50",
-    )
+    footer = f"{_clock(picture)} · Ctrl-C ends it in order"
+    return frame(Group(*parts), "fleet", picture.scenario, picture.title, footer=footer, width=inner + 4)
 
 
 def _clock(picture: Picture) -> str:

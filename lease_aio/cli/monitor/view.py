@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lease_aio.cli.drawing import gauge, section
+from lease_aio.cli.drawing import frame, gauge, section
 from lease_aio.cli.monitor.words import STATES, ZONE_STATES, Weight, rate_text, zone_text
 from lease_aio.cli.numbers import span
 from lease_aio.heartbeat import Availability, MonitorReport, MonitorSettings, NodeView, Sight, ZoneState, ZoneView
@@ -97,13 +96,9 @@ def draw(picture: Picture, width: int, height: int) -> RenderableType:
     )
     until = f" of {picture.seconds:g} s" if picture.seconds < float("inf") else " s"
     passes = f"{picture.report.passes} passes, the longest {span(picture.report.pass_s.max_s)}"
-    return Panel(
-        parts,
-        title=f"[bold]lease-aio monitor[/] · {picture.title}",
-        subtitle=f"{picture.elapsed_s:.0f}{until} · {passes} · Ctrl-C ends",
-        width=inner + 4,
-        border_style="red" if picture.sight is Sight.BLIND else "grey50",
-    )
+    footer = f"{picture.elapsed_s:.0f}{until} · {passes} · Ctrl-C ends"
+    border = "red" if picture.sight is Sight.BLIND else "grey50"
+    return frame(parts, "monitor", picture.title, footer=footer, width=inner + 4, border=border)
 
 
 def _sight(picture: Picture) -> Text:
