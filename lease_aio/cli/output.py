@@ -37,8 +37,8 @@ class Output:
 
     @property
     def live(self) -> bool:
-        """Whether a display that redraws itself makes sense."""
-        return not self.json and self.console.is_terminal and not self.console.is_dumb_terminal
+        """Whether a display that redraws itself makes sense: on a terminal, not where colours alone are asked for."""
+        return not self.json and self._stream.isatty() and not self.console.is_dumb_terminal
 
     def event(self, event: str, text: str = "", **fields: Any) -> None:
         """Say one thing: `fields` to a program, `text` to people (nothing, if it is empty)."""

@@ -53,7 +53,9 @@ def test_an_error_is_a_line_on_standard_error_and_an_event_for_programs() -> Non
     }
 
 
-def test_nothing_redraws_itself_where_there_is_no_terminal() -> None:
+@pytest.mark.parametrize("colours", ["", "1"])
+def test_nothing_redraws_itself_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, colours: str) -> None:
+    monkeypatch.setenv("FORCE_COLOR", colours)
     assert not output(as_json=False)[0].live
 
 
