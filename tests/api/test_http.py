@@ -57,7 +57,7 @@ async def test_a_refused_connection_names_the_server_and_the_remedy_and_nothing_
 
 
 async def test_a_name_that_does_not_resolve_is_said() -> None:
-    async with rest("http://no-such-host.invalid:6443") as api:
+    async with rest("http://no-such-host.invalid:6443", timeout_s=60) as api:
         with pytest.raises(Unavailable, match=r"no-such-host\.invalid:6443: the host name does not resolve"):
             await api.get(LEASES, "a", "b")
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,8 @@ from typer.testing import CliRunner, Result
 from lease_aio.cli.app import app
 
 PATIENCE_S = 60
+HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks servers on this machine, past any proxy that the environment names."""
 
 
 def invoke(*args: str, env: dict[str, str] | None = None) -> Result:

@@ -14,7 +14,7 @@ import pytest
 
 from lease_aio.cli.exits import Exit
 from lease_aio.model import MicroTime
-from tests.cli.rig import Command, events, invoke, served_port
+from tests.cli.rig import HTTP, Command, events, invoke, served_port
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +104,7 @@ def test_a_scenario_runs_on_an_embedded_server_and_leaves_its_report(tmp_path: P
     with Command("fleet", "--embedded", "--json", "--scenario", str(plot), "--metrics", "0", *reports) as fleet:
         url = fleet.event("metrics")["url"]
         fleet.event("step")
-        with urllib.request.urlopen(url) as answer:
+        with HTTP.open(url) as answer:
             metrics = answer.read().decode()
         code, seen, stderr = fleet.end()
 
@@ -209,7 +209,7 @@ def backdate(kubeconfig: str, name: str) -> None:
         headers={"Content-Type": "application/merge-patch+json"},
         method="PATCH",
     )
-    with urllib.request.urlopen(request) as answer:
+    with HTTP.open(request) as answer:
         assert answer.status == 200
 
 

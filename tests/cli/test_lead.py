@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lease_aio.cli.exits import Exit
-from tests.cli.rig import PATIENCE_S, Command, served_port
+from tests.cli.rig import HTTP, PATIENCE_S, Command, served_port
 
 pytestmark = pytest.mark.slow
 DURATION_S = 6
@@ -35,12 +35,12 @@ class Place:
         return f"{server}/apis/coordination.k8s.io/v1/namespaces/default/leases/{self.lease}"
 
     def delete(self) -> None:
-        with urllib.request.urlopen(urllib.request.Request(self.url, method="DELETE")) as answer:
+        with HTTP.open(urllib.request.Request(self.url, method="DELETE")) as answer:
             assert answer.status == 200
 
     def renewed(self) -> float:
         """When its holder says that it was renewed, in seconds since the epoch."""
-        with urllib.request.urlopen(self.url) as answer:
+        with HTTP.open(self.url) as answer:
             text = json.load(answer)["spec"]["renewTime"]
         return datetime.fromisoformat(text).timestamp()
 

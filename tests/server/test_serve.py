@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+
 import aiohttp
 import pytest
 import yaml
@@ -9,6 +12,13 @@ import yaml
 from lease_aio.server import LEASES, Store, serve
 
 NOW = 1_800_000_000_000_000
+
+
+def has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as one:
+        one.bind(("::1", 0))
+        return True
+    return False
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com"])
@@ -47,6 +57,7 @@ async def test_a_given_store_is_served_and_outlives_the_server() -> None:
     assert store.get(LEASES, "default", "a")["metadata"]["name"] == "a"
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 async def test_ipv6_loopback_is_loopback() -> None:
     async with serve(host="::1") as server:
         assert server.url == f"http://[::1]:{server.port}"
