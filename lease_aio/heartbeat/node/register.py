@@ -146,9 +146,8 @@ class _Registration:
     def __init__(self, api: Api, name: str, kind: NodeKind, *, adopt_any: bool, shielded: bool) -> None:
         self._api, self._name, self._kind = api, name, kind
         self._adopt_any, self._shielded = adopt_any, shielded
-        self._lost: set[Time | None] = (
-            set()
-        )  # heartbeat times in creates of which no answer tells whether they were done
+        # heartbeat times in creates of which no answer tells whether they were done
+        self._lost: set[Time | None] = set()
 
     async def attempt(self, wall_us: int) -> Registered:
         """One try."""
@@ -156,9 +155,8 @@ class _Registration:
             node = await self._create(new_node(self._name, self._kind, wall_us))
         except AlreadyExists:
             found = await self._api.get(NODES, self._name)
-            own = _heartbeat(found) in self._lost  # to the second what this process alone has written
-            if not own:
-                self._refuse_foreign(found)
+            self._refuse_foreign(found)
+            own = self._is_of_the_fleet(found) and _heartbeat(found) in self._lost
             return Registered(uid=(await self._adopt(found, wall_us)).metadata.uid, created=own)
         return Registered(uid=node.metadata.uid, created=True)
 
@@ -174,9 +172,12 @@ class _Registration:
             raise
         return stored
 
+    def _is_of_the_fleet(self, node: Node) -> bool:
+        return node.metadata.labels.get(FLEET_LABEL, "") == self._kind.shared.get(FLEET_LABEL, "")
+
     def _refuse_foreign(self, node: Node) -> None:
-        fleet, owner = self._kind.shared.get(FLEET_LABEL, ""), node.metadata.labels.get(FLEET_LABEL, "")
-        if not self._adopt_any and owner != fleet:  # it came after all were looked at
+        if not self._adopt_any and not self._is_of_the_fleet(node):  # it came after all were looked at
+            owner, fleet = node.metadata.labels.get(FLEET_LABEL, ""), self._kind.shared.get(FLEET_LABEL, "")
             raise not_ours(self._name, owner, fleet) from None
 
     async def _adopt(self, node: Node, wall_us: int) -> Node:

@@ -13,7 +13,9 @@ from lease_aio.api.memory import MemoryApi, Moment
 from lease_aio.api.protocol import LEASES, NODES, Page
 from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import Call, ConfigurationError, Conflict, NotFound, Refused, Throttled, Unavailable
-from lease_aio.heartbeat import Fleet, Owner
+from lease_aio.heartbeat import Fleet, NodeProfile, Owner
+from lease_aio.heartbeat.node.description import new_node
+from lease_aio.heartbeat.node.profile import NodeKind
 from lease_aio.model import (
     Lease,
     LeaseSpec,
@@ -411,6 +413,21 @@ async def test_what_was_there_before_is_left_although_a_create_had_no_answer():
             async with Fleet(*stage.fleet_parts, nodes=2, register=True, delete_on_exit=True):
                 await anyio.sleep(11)
         assert len(await stored_names(stage)) == len(await stored_names(stage, NODES, "")) == 2
+
+
+async def test_what_another_fleet_created_in_the_second_of_a_create_without_an_answer_is_left():
+    async def others_come_first(moment, call):
+        if call.verb == "create" and call.resource == "nodes" and moment is Moment.BEFORE:
+            stage.faults = None
+            other = new_node("node-0", NodeKind(NodeProfile(), fleet="theirs"), stage.clock.wall_us())
+            await stage.api.create(NODES, other)
+            raise TransportError(Fault.BROKEN, "connection reset", sent=True)
+
+    async with staged() as stage:
+        stage.faults = others_come_first
+        async with Fleet(*stage.fleet_parts, nodes=1, register=True, adopt="any", delete_on_exit=True):
+            await anyio.sleep(11)
+        assert await stored_names(stage, NODES, "") == ["node-0"]
 
 
 async def test_a_block_cancelled_while_nodes_are_created_knows_which_were():
