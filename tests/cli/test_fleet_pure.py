@@ -17,6 +17,7 @@ from lease_aio.cli.fleet.report import report_text
 from lease_aio.cli.fleet.view import Picture, draw, rebinned
 from lease_aio.errors import ConfigurationError
 from lease_aio.heartbeat import FleetReport
+from lease_aio.heartbeat.scenario.steps import KEYS
 from lease_aio.scheduler import Histogram
 
 FLEET = "groups: [{count: 30, prefix: small-}]\nregister: true\nlease_duration: 20s\nname: mine\n"
@@ -51,6 +52,26 @@ def write(path: Path, text: str) -> Path:
         (
             {"scenario": "zone-outage", "register": False},
             "zone-outage.yaml:14:26: unknown is said of Node objects, and there are none: give --register",
+        ),
+        (
+            {"steps": ["at: 3s, silence: all"]},
+            "--step 'at: 3s, silence: all' must stand in braces: --step '{at: 60s, silence: all, for: 90s}'",
+        ),
+        (
+            {"steps": ["{at: 3s, silence: all}", "{at: 4s, heel: all}"]},
+            f"--step 2:1:10: unknown key 'heel' in a step; did you mean 'heal'? (known: {', '.join(KEYS)})",
+        ),
+        (
+            {"steps": ["{at: 30s, silence: all}"], "seconds": 20.0},
+            "--step 1:1:6: at: this step begins at 30s, after the scenario's end at 20s: lower it, or raise 'duration'",
+        ),
+        (
+            {"steps": ["{at: 30s, unready: all}"]},
+            "--step 1:1:20: unready is said of Node objects, and there are none: give --register",
+        ),
+        (
+            {"scenario": "scale-up-and-down", "steps": ["{at: 30s, grow: 5}"]},
+            "--step 1:1:17: grow: say which group: group: NAME (groups: base, burst)",
         ),
     ],
 )
@@ -117,6 +138,16 @@ def test_the_group_that_grows_must_be_one_of_the_fleet_that_stands_in(tmp_path: 
 def test_without_a_scenario_nothing_happens_until_it_is_stopped() -> None:
     run = decide(FleetOptions())
     assert (run.count, run.scenario.duration_s, run.scenario.plan()) == (100, math.inf, ())
+
+
+def test_steps_can_be_given_one_by_one_and_beside_those_of_a_scenario() -> None:
+    steps = ["{at: 10s, silence: all, count: 2, name: out}", "{at: 20s, crash: all, of: out, every: 1m}"]
+    alone = decide(FleetOptions(steps=steps)).scenario
+    assert (alone.name, alone.duration_s) == ("steps of the command line", math.inf)
+    assert [one.at_s for one in alone.plan()][:4] == [10, 20, 80, 140]
+    outage = decide(FleetOptions(scenario="zone-outage", steps=["{at: 70s, slow: all, except: outage, delay: 1s}"]))
+    assert (outage.scenario.name, outage.scenario.duration_s) == ("zone-outage", 240)
+    assert [one.at_s for one in outage.scenario.plan()] == [60, 70, 150]
 
 
 def test_expectations_of_nodes_need_nodes(tmp_path: Path) -> None:
@@ -248,7 +279,7 @@ def test_the_picture_shows_states_bars_errors_steps_and_news() -> None:
         "lease-aio fleet · zone-outage · http://127.0.0.1:1",
         "fresh ████",
         "silenced █",
-        "29 renewals/s of 15 due",
+        "29 renewals/s of 14 due",  # ten are silent, and nothing is due of them; so say JSON and metrics
         "failed: 120 unavailable, 3 throttled",
         "▁▂▅█",
         "lateness · p50 4.0 ms p99 200 ms max 200 ms",

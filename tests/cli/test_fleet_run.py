@@ -159,6 +159,20 @@ async def test_a_scenario_is_told_to_people_in_few_lines(virtual_clock: VirtualC
     assert len(lines) < 120
 
 
+async def test_what_is_to_happen_can_be_said_on_the_command_line(virtual_clock: VirtualClock) -> None:
+    ran = Ran()
+    steps = ["{at: 20s, silence: all, count: 3}", "{at: 25s, grow: 5}", "{at: 30s, crash: name=node-24}"]
+    await run(ran, virtual_clock, as_json=True, nodes=20, steps=steps, seconds=40)
+    done = [(one["at_s"], one["verb"], one["nodes"], one["place"]) for one in ran.events("step")]
+    assert done == [
+        (20, "silence", 3, "--step 1:1:20"),
+        (25, "grow", 5, "--step 2:1:17"),
+        (30, "crash", 1, "--step 3:1:18"),
+    ]
+    (report,) = ran.events("report")
+    assert report["states"] == {"fresh": 21, "silenced": 3, "crashed": 1}
+
+
 async def test_without_a_controller_nobody_judges(virtual_clock: VirtualClock) -> None:
     ran = Ran()
     with pytest.raises(CommandFailed):

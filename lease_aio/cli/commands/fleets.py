@@ -29,6 +29,14 @@ def fleet_command(
             metavar="NAME|FILE", help="What happens to the nodes: the name of a shipped scenario, or a YAML file."
         ),
     ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STEP",
+            help="Something else that happens, as a scenario file says it: '{at: 60s, silence: zone=b, fraction: 20%, "
+            "for: 90s}'. May be given again and again.",
+        ),
+    ] = None,
     shipped: Annotated[bool, typer.Option("--list-scenarios", help="List the shipped scenarios, and exit.")] = False,
     register: Annotated[
         bool | None,
@@ -101,6 +109,7 @@ def fleet_command(
                 prefix=prefix,
                 config=config,
                 scenario=scenario,
+                steps=step or (),
                 register=register,
                 status=status,
                 adopt_any=adopt_any,

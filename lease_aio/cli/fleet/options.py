@@ -21,6 +21,7 @@ from lease_aio.timing import check_duration
 
 T = TypeVar("T")
 _NODES, _PREFIX, _LEASE_DURATION_S, _NAME = 100, "node-", 40, "fleet"
+_STEPS = "steps of the command line"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,7 @@ class FleetOptions:
         prefix: Of their names.
         config: A fleet file instead of those two.
         scenario: The name of a shipped one, or a file.
+        steps: Steps beside those of the scenario, each as it would stand in its file.
         register: Create the Nodes too, with a Ready status.
         status: Report their status, where Nodes are created.
         adopt_any: Take over Nodes that another owner made.
@@ -50,6 +52,7 @@ class FleetOptions:
     prefix: str | None = None
     config: Path | None = None
     scenario: str | None = None
+    steps: Sequence[str] = ()
     register: bool | None = None
     status: bool = True
     adopt_any: bool = False
@@ -76,7 +79,7 @@ class FleetRun:
         register: Whether Nodes are created.
         lease_duration_s: Whole seconds.
         partition: This process's part, and how many there are.
-        scenario: What happens; without `--scenario` nothing, for as long as it was asked for.
+        scenario: What happens; without `--scenario` and `--step` nothing, for as long as it was asked for.
     """
 
     options: FleetOptions
@@ -112,7 +115,7 @@ def decide(options: FleetOptions) -> FleetRun:
         ConfigurationError: one of them cannot be, or they do not go together.
     """
     _check_outlets(options)
-    scenario = _scenario(options)
+    scenario = _with_steps(_scenario(options), options.steps)
     spec = load_fleet(options.config) if options.config is not None else scenario.fleet
     if spec is not None:
         _check_alone(options, spec is scenario.fleet)
@@ -167,6 +170,16 @@ def _scenario(options: FleetOptions) -> Scenario:
             f"{scenario.name!r}: leave it out, or give more"
         )
     return replace(scenario, duration_s=seconds)
+
+
+def _with_steps(scenario: Scenario, steps: Sequence[str]) -> Scenario:
+    for step in steps:
+        if not step.lstrip().startswith("{"):
+            raise ConfigurationError(
+                f"--step {step!r} must stand in braces: --step '{{at: 60s, silence: all, for: 90s}}'"
+            )
+    named = replace(scenario, name=scenario.name or _STEPS) if steps else scenario
+    return named.with_steps(steps, source="--step")
 
 
 def _check_alone(options: FleetOptions, of_scenario: bool) -> None:  # noqa: FBT001

@@ -48,7 +48,7 @@ class Picture:
         now_s: Seconds from the start.
         duration_s: How long it takes; may be infinity.
         report: The fleet.
-        due_per_s: Renewals that are due in a second.
+        due_per_s: Renewals that are due in a second while all nodes renew.
         rates: Renewals in each of the last seconds, the newest last.
         upcoming: What will happen: when, and in words.
         outcomes: Of the expectations so far.
@@ -120,7 +120,7 @@ def _renewals(picture: Picture, width: int) -> RenderableType:
     report = picture.report
     line = Text.assemble(
         (f"{rate(report.renewals_per_s)}", "bold"),
-        (f" renewals/s of {rate(picture.due_per_s)} due", "dim"),
+        (f" renewals/s of {rate(report.due_per_s)} due", "dim"),
         no_wrap=True,
     )
     total = Text.assemble(("in all ", "dim"), (f"{report.renewals:,}", "bold"), no_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Self
@@ -71,6 +71,24 @@ class Scenario:
             found.check_groups()
         return found
 
+    def with_steps(self, texts: Iterable[str], *, source: str = "step") -> Self:
+        """The same, and these steps after its own.
+
+        Args:
+            texts: Each a step as it stands in a file: `{at: 60s, silence: zone=b, for: 90s}`.
+            source: What they are called in messages, each with its number.
+
+        Raises:
+            ConfigurationError: one cannot be; the message starts with `source number:line:column`, and has the remedy.
+        """
+        steps = list(self.steps)
+        named = {step.name: step.at_s for step in steps if step.name}
+        for number, text in enumerate(texts, start=1):
+            _add(steps, named, read_document(text, f"{source} {number}"), self.duration_s)
+        found = replace(self, steps=tuple(steps))
+        found.plan()
+        return found
+
     def plan(self) -> tuple[Action, ...]:
         """All single actions, earliest first."""
         return plan(self.steps)
@@ -103,8 +121,12 @@ def _read_steps(items: Item, duration_s: float) -> tuple[tuple[Step, ...], Mappi
     steps: list[Step] = []
     named: dict[str, float] = {}
     for item in items.items("steps"):
-        step = read_step(item, duration_s, named)
-        steps.append(step)
-        if step.name:
-            named[step.name] = step.at_s
+        _add(steps, named, item, duration_s)
     return tuple(steps), named
+
+
+def _add(steps: list[Step], named: dict[str, float], item: Item, duration_s: float) -> None:
+    step = read_step(item, duration_s, named)
+    steps.append(step)
+    if step.name:
+        named[step.name] = step.at_s

@@ -132,7 +132,7 @@ def _repeated(once: Step, fields: Fields, duration_s: float) -> Step:
             f"for: {fields['for'].raw!r} is not shorter than every: {every.raw!r}, so the same nodes would begin again "
             f"before they ended: lower 'for', or write choose: {Again.OTHERS.value}"
         )
-    most = int((duration_s - once.ends_s) / every_s + 1e-9) + 1
+    most = _MOST_TIMES if duration_s == math.inf else int((duration_s - once.ends_s) / every_s + 1e-9) + 1
     times = fields["times"].whole(1, _MOST_TIMES) if "times" in fields else min(most, _MOST_TIMES)
     step = replace(once, every_s=every_s, times=times, again=again)
     if step.times > most:
