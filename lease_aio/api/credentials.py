@@ -59,6 +59,7 @@ class Credentials:
         self._refreshing: asyncio.Task[None] | None = None
         self._running: anyio.Event | None = None
         self._error: TransportError | None = None
+        self._seen_sendable: str | None = None
         self.generation = 0  # grows whenever there are other credentials than before
 
     async def __aenter__(self) -> Self:
@@ -76,17 +77,17 @@ class Credentials:
         """The Authorization header to send now, or None for none.
 
         Raises:
-            TransportError: there should be one, and the hook that should bring it failed.
+            TransportError: there should be one, and the hook that should bring it failed; or it is none.
         """
         if self._is_fixed:
-            return self._held()
+            return self._sendable()
         if self._now() >= self._look_at and self._running is None:
             self._start(renew=False)
         if self._identity() == _NOTHING:
             await self._finished()
             if self._error is not None and self._identity() == _NOTHING:
                 raise self._error
-        return self._held()
+        return self._sendable()
 
     async def renew(self, generation: int) -> bool:
         """Ask for other credentials than those of `generation`; one renewal serves all that ask meanwhile.
@@ -118,6 +119,14 @@ class Credentials:
         prefix = self._configuration.api_key_prefix.get(BEARER) if key else None
         held: str = f"{prefix} {key}" if prefix else key or ""
         return held.strip() or None
+
+    def _sendable(self) -> str | None:
+        held = self._held()
+        if held != self._seen_sendable:
+            if held is not None and not held.isprintable():
+                raise TransportError(Fault.CREDENTIALS, "the token holds a line break or the like", sent=False)
+            self._seen_sendable = held
+        return held
 
     def _identity(self) -> tuple[str | None, str | None]:
         return self._held(), self._configuration.cert_file

@@ -12,14 +12,13 @@ import ssl
 from collections.abc import Coroutine, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
 from yarl import URL
 
 from lease_aio.api.credentials import Credentials
-from lease_aio.api.proxy import choose_proxy
+from lease_aio.api.proxy import choose_proxy, is_http_url
 from lease_aio.api.transport import Answer, Fault, TransportError, check_length
 from lease_aio.errors import ConfigurationError
 
@@ -56,7 +55,8 @@ class AiohttpTransport:
         environ: Where proxy variables are looked up, once, here.
 
     Raises:
-        ConfigurationError: the host is no http(s) URL, a certificate cannot be read, the proxy is not spoken.
+        ConfigurationError: the host is no http(s) URL, a certificate cannot be read, the proxy is not spoken, or a
+            header holds what none can.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class AiohttpTransport:
         self._proxy = choose_proxy(self._base, explicit=configuration.proxy, environ=environ)
         self._ssl = _ssl_context(configuration) if self._base.startswith("https:") else None
         self._credentials = Credentials(configuration)
-        self._headers = {"User-Agent": USER_AGENT, **(headers or {})}
+        self._headers = _checked({"User-Agent": USER_AGENT, **(headers or {})})
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
         self._certificate = configuration.cert_file
@@ -271,12 +271,20 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _base_url(host: str) -> str:
-    parts = urlsplit(host)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not is_http_url(host):
         raise ConfigurationError(
             f"the server of the configuration is {host!r}: give an http:// or https:// URL, e.g. https://10.0.0.1:6443"
         )
     return host.rstrip("/")
+
+
+def _checked(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not value.isprintable():
+            raise ConfigurationError(
+                f"header {name}={value!r}: take line breaks and other control characters out of it"
+            )
+    return headers
 
 
 def _ssl_context(configuration: Configuration) -> ssl.SSLContext:

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from lease_aio.errors import ConfigurationError
 
+_PORTS = {"http": 80, "https": 443}
+
 
 def choose_proxy(url: str, *, explicit: str | None, environ: Mapping[str, str]) -> str | None:
     """The proxy for `url`, or None to connect directly.
@@ -23,9 +25,19 @@ def choose_proxy(url: str, *, explicit: str | None, environ: Mapping[str, str]) 
     target = urlsplit(url)
     name = f"{target.scheme}_proxy"
     found = environ.get(name) or environ.get(name.upper())
-    if not found or _bypassed(target.hostname or "", target.port, environ):
+    if not found or _bypassed(target.hostname or "", target.port or _PORTS[target.scheme], environ):
         return None
     return _checked(found if "://" in found else f"http://{found}", name.upper())
+
+
+def is_http_url(url: str) -> bool:
+    """Whether it is an http or https URL that names a host, and a port only as there are."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")  # as a resolver will have it
+        return parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0 and parts.path.isascii()
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
@@ -35,12 +47,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _checked(proxy: str, where: str) -> str:
-    if urlsplit(proxy).scheme not in {"http", "https"} or not urlsplit(proxy).hostname:
+    if not is_http_url(proxy):
         raise ConfigurationError(f"{where} is {proxy!r}: give an http:// or https:// URL; other proxies are not spoken")
     return proxy
 
 
-def _bypassed(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
+def _bypassed(host: str, port: int, environ: Mapping[str, str]) -> bool:
     if is_loopback(host):
         return True
     address = _address(host)
@@ -48,7 +60,7 @@ def _bypassed(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
     return any(_names(entry.strip().lower(), host, port, address) for entry in entries.split(",") if entry.strip())
 
 
-def _names(entry: str, host: str, port: int | None, address: _Address | None) -> bool:
+def _names(entry: str, host: str, port: int, address: _Address | None) -> bool:
     if entry == "*":
         return True
     if address is not None and "/" in entry:

@@ -141,11 +141,6 @@ async def test_a_server_below_a_path_is_asked_there_and_by_its_name() -> None:
     assert host == f"Host: localhost:{port}"
 
 
-async def test_a_header_that_would_be_two_is_refused() -> None:
-    with pytest.raises(ValueError, match="line break"):
-        DirectTransport(Configuration(host="http://localhost"), headers={"A": "b\r\nC: d"})
-
-
 async def test_headers_are_found_in_any_case() -> None:
     async with (
         talking(Talker(COUNTED)) as port,

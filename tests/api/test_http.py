@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -247,10 +248,28 @@ async def test_the_transport_has_to_be_entered() -> None:
         await api.get(LEASES, "a", "b")
 
 
-@pytest.mark.parametrize("host", ["", "10.0.0.1:6443", "ftp://x", "https://"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("", "10.0.0.1:6443", "ftp://x", "https://", "https://x:99999", "https://x:abc", "https://x:0"),
+        *("https://[::1", "https://[zz]:1", "https://foo..bar", "https://" + "a" * 64 + ".example", "https://x/ü"),
+    ],
+)
 def test_a_server_that_is_no_url_is_refused_by_name(host: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"is '{host}'"):
-        AiohttpTransport(Configuration(host=host))
+    with pytest.raises(ConfigurationError, match=f"is {re.escape(repr(host))}: give an http"):
+        servers.TRANSPORT(Configuration(host=host))
+
+
+@pytest.mark.parametrize("value", ["a\r\nB: c", "a\nb", "a\x00"])
+def test_a_header_that_would_be_two_is_refused_by_name(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="header Impersonate-User="):
+        servers.TRANSPORT(Configuration(host="http://x"), headers={"Impersonate-User": value})
+
+
+async def test_a_token_that_holds_a_line_break_is_a_refusal() -> None:
+    async with rest("http://127.0.0.1:1", api_key={"BearerToken": "Bearer one\ntwo"}) as api:
+        with pytest.raises(Refused, match="the token holds a line break.*mend the user's credentials"):
+            await api.replace(LEASES, LEASE)
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan")])

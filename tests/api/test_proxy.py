@@ -6,7 +6,7 @@ from lease_aio.errors import ConfigurationError
 PROXY = "http://proxy:3128"
 
 
-@pytest.mark.parametrize("proxy", ["socks5://proxy:1080", "proxy:3128", "http://"])
+@pytest.mark.parametrize("proxy", ["socks5://proxy:1080", "proxy:3128", "http://", "http://[::1", "http://proxy:99999"])
 def test_a_proxy_that_is_not_spoken_is_refused_by_name(proxy: str) -> None:
     with pytest.raises(ConfigurationError, match="proxy-url"):
         choose_proxy("https://api:6443", explicit=proxy, environ={})
