@@ -43,11 +43,13 @@ class TermLost(LeaseAioError):
 
     Attributes:
         reason: Why it ended, e.g. `expired`, `taken`, `deleted`, `resigned`.
+        token: The fencing token of the term, which tells whose it is.
     """
 
-    def __init__(self, lease: str, reason: str) -> None:
+    def __init__(self, lease: str, reason: str, token: int | None = None) -> None:
         super().__init__(f"the term on Lease {lease} is over: {reason}")
         self.reason = reason
+        self.token = token
 
 
 class ClockSkewed(LeaseAioError):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.to_thread
 import pytest
 from kubernetes_asyncio.client import ApiClient, Configuration
 
@@ -78,6 +79,16 @@ async def test_what_the_client_cannot_use_is_refused_at_construction(more: dict[
     with pytest.raises(ConfigurationError, match=words):
         async with lease_aio.connect("embedded", **more):
             pytest.fail("refused only later, or never")
+
+
+async def test_another_event_loop_than_its_own_is_refused_instead_of_waiting_for_ever():
+    async def elsewhere(leases: LeaseClient) -> None:
+        async with leases.lead("x"):
+            pytest.fail("led on a loop that nobody renews on")
+
+    async with lease_aio.connect("embedded") as leases:
+        with pytest.raises(ConfigurationError, match="opened on another event loop"):
+            await anyio.to_thread.run_sync(anyio.run, elsewhere, leases)
 
 
 class Waits:

@@ -61,11 +61,13 @@ class ClientBase:
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
         self._entered = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
         if self._entered:
             raise ConfigurationError("this LeaseClient was entered before, and serves one block only: make a new one")
         self._entered = True
+        self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
             api = await self._open(stack)
             if self._guard is not None:
@@ -126,9 +128,18 @@ class ClientBase:
 
     @property
     def engine(self) -> Engine:
-        """What the elections of this client share; for a `Candidate` of one's own."""
+        """What the elections of this client share; for a `Candidate` of one's own.
+
+        Raises:
+            ConfigurationError: the client is not open, or open on another event loop than the running one.
+        """
         if self._engine is None:
             raise ConfigurationError("the LeaseClient is not open; use it inside `async with`")
+        if _running_loop() not in {None, self._loop}:
+            raise ConfigurationError(
+                "the LeaseClient was opened on another event loop, and works on that one alone: use it there, or open "
+                "one on this loop"
+            )
         return self._engine
 
     @property
@@ -145,6 +156,13 @@ class ClientBase:
             return self.namespace
         check_namespace(namespace)
         return namespace
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _is_api_client(source: ApiClient | Api) -> TypeGuard[ApiClient]:

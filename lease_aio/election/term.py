@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import anyio
 
@@ -24,7 +24,7 @@ class Term:
 
     As a context manager it guards the work: the body is cancelled when the term ends, the Lease is
     renewed until the body has stopped, and released only then. The cancellation by the term's end is
-    absorbed here; all other exceptions pass.
+    absorbed here, and so is the `TermLost` of its own `check`; all other exceptions pass.
 
     Enter and leave it in the task that does the work, for it is that task that is cancelled. (On Python 3.11
     `asyncio.wait_for` runs what it is given in another one: put `asyncio.timeout` around the entering instead.)
@@ -86,7 +86,7 @@ class Term:
         """
         if self.valid_for() <= 0:
             reason = self._reason or EndReason.EXPIRED
-            raise TermLost(self._lease, reason.value)
+            raise TermLost(self._lease, reason.value, self.token)
 
     async def lost(self) -> EndReason:
         """Wait until the work is told to stop, and why; for work that is not inside the term's body."""
@@ -120,7 +120,7 @@ class Term:
 
     async def __aenter__(self) -> Self:
         if self._finished:
-            raise TermLost(self._lease, self._reason.value if self._reason else "")
+            raise TermLost(self._lease, self._reason.value if self._reason else "", self.token)
         if self._body is not None:
             raise ConfigurationError(f"the term on Lease {self._lease} is entered already: it guards one body")
         self._scope.__enter__()
@@ -133,10 +133,16 @@ class Term:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         try:
-            return bool(self._scope.__exit__(kind, error, trace))
+            return bool(self._scope.__exit__(kind, error, trace)) or self.is_own_loss(error)
         finally:  # whatever the scope raises, such as what is left of a group, the body has ended
             self._left()
             await self.finish()
+
+    def is_own_loss(self, error: BaseException | None) -> bool:
+        """Whether that is what `check` raised, and nothing else, be it in the groups of task groups."""
+        if isinstance(error, BaseExceptionGroup):
+            return all(self.is_own_loss(one) for one in cast("BaseExceptionGroup[BaseException]", error).exceptions)
+        return isinstance(error, TermLost) and error.token == self.token
 
     def _left(self) -> None:
         if self._body is not None:
@@ -201,12 +207,12 @@ class Leadership:
         term = self._term
         assert term is not None
         absorbed = await term.__aexit__(kind, error, trace)
-        if error is not None and not absorbed:
+        if error is not None and (not absorbed or term.is_own_loss(error)):
             return False
         if term.reason is EndReason.REFUSED and self._candidate.error is not None:
             raise self._candidate.error
         if term.reason is not EndReason.RESIGNED:
-            raise TermLost(f"{term.namespace}/{term.name}", term.reason.value if term.reason else "")
+            raise TermLost(f"{term.namespace}/{term.name}", term.reason.value if term.reason else "", term.token)
         return absorbed
 
 
@@ -214,9 +220,9 @@ class Terms:
     """`async for` it: one term after another, contending again after every loss.
 
     Enter each (`async with term:`); the loop goes on when its body has ended, for whatever reason but
-    an exception of its own. While no body runs and no next term is asked for, nothing contends, so
-    leaving the loop from inside a body, or after it, leaves nothing behind. A term that is never entered
-    is held until the next is asked for, or the client is left.
+    an exception of its own, which the `TermLost` of `term.check` is not. While no body runs and no next
+    term is asked for, nothing contends, so leaving the loop from inside a body, or after it, leaves nothing
+    behind. A term that is never entered is held until the next is asked for, or the client is left.
 
     Raises from the loop:
         ApiError: the API server refuses for good. Asked again, it contends again.

@@ -7,6 +7,7 @@ import pytest
 from lease_aio.api.memory import Moment
 from lease_aio.election import Candidate, EndReason, State
 from lease_aio.errors import ConfigurationError, TermLost
+from lease_aio.testing import VirtualClock
 from tests.election.rig import TIMING, Network, Rig
 
 pytestmark = pytest.mark.virtual_time
@@ -105,6 +106,71 @@ async def test_two_of_one_client_that_write_in_the_same_microsecond_do_not_take_
         for _ in range(2):
             tasks.start_soon(lead)
     assert (inside.all, inside.most) == (2, 1)
+
+
+# ---------------------------------------------------------------- told by a check
+
+
+@pytest.mark.parametrize("in_a_task_group", [False, True])
+async def test_a_check_that_finds_the_term_over_leads_to_the_next_as_a_cancellation_does(in_a_task_group):
+    laptop, tokens = VirtualClock(), []
+
+    async def work(term):
+        term.check()
+        if len(tokens) == 1:
+            laptop.advance_suspended(3600)  # before the loop can tell the work to stop
+            term.check()
+
+    async with Rig().client("a", clock=laptop) as leases:
+        async for term in leases.terms("x", timing=TIMING):
+            tokens.append(term.token)
+            async with term:
+                if in_a_task_group:
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(work, term)
+                else:
+                    await work(term)
+            if len(tokens) == 2:
+                break
+    assert tokens[0] < tokens[1]
+
+
+async def test_a_check_of_another_term_is_an_error_of_the_bodys_own():
+    async with Rig().client("a") as leases:
+        async with leases.lead("y", timing=TIMING) as other:
+            pass
+        with pytest.raises(TermLost, match="default/y is over"):
+            async for term in leases.terms("x", timing=TIMING):
+                async with term:
+                    other.check()
+
+
+async def test_a_check_beside_an_error_of_the_works_own_does_not_hide_it():
+    laptop = VirtualClock()
+
+    async def fail():
+        raise ZeroDivisionError
+
+    async def check(term):
+        laptop.advance_suspended(3600)
+        term.check()
+
+    async with Rig().client("a", clock=laptop) as leases:
+        with pytest.raises(ExceptionGroup) as raised:
+            async for term in leases.terms("x", timing=TIMING):
+                async with term, anyio.create_task_group() as tasks:
+                    tasks.start_soon(check, term)
+                    tasks.start_soon(fail)
+    assert raised.group_contains(ZeroDivisionError)
+
+
+async def test_who_leads_one_term_alone_is_told_by_the_check_itself():
+    laptop = VirtualClock()
+    async with Rig().client("a", clock=laptop) as leases:
+        with pytest.raises(TermLost, match="default/x is over: expired"):
+            async with leases.lead("x", timing=TIMING) as term:
+                laptop.advance_suspended(3600)
+                term.check()
 
 
 # ---------------------------------------------------------------- one object, used twice
