@@ -83,6 +83,7 @@ class SharedWatches(Generic[T]):
         """Hear of every change of one object from now on; what it is now is for the listener to read."""
         watch = self._watches.get(namespace)
         if watch is None or watch.ended:
+            self._watches = {other: open_one for other, open_one in self._watches.items() if not open_one.ended}
             watch = _NamespaceWatch(self._api, self._resource, self._clock, namespace, self._random)
             self._watches[namespace] = watch
             self._tasks.start_soon(watch.run, name=f"watch of {self._resource.plural} in {namespace}")

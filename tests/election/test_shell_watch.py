@@ -168,6 +168,15 @@ async def test_the_last_to_leave_and_the_first_to_come_in_one_turn_get_a_watch_t
         assert rig.store.open_watches == 0
 
 
+async def test_watches_that_have_ended_are_forgotten():
+    async with Rig().client("a") as leases:
+        watches: SharedWatches = leases.engine.watches
+        for number in range(50):
+            watches.subscribe(f"namespace-{number}", "x", Ear()).close()
+        watches.subscribe("default", "x", Ear())
+        assert list(watches._watches) == ["default"]
+
+
 async def test_who_closes_another_while_both_are_told_silences_it_at_once():
     rig, other = Rig(), Ear()
     async with rig.client("b") as leases:
