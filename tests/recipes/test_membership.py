@@ -1,12 +1,14 @@
 """A member of a group through a scheduler, against a server in memory."""
 
 import functools
+import random
 
 import anyio
 import pytest
 
 from lease_aio.api.memory import MemoryApi, Moment
 from lease_aio.api.protocol import LEASES
+from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import ConfigurationError, Refused, Unavailable
 from lease_aio.model import LeaseSpec, MicroTime, new_lease
 from lease_aio.recipes import Joined, Left, Membership, Shared, Superseded
@@ -228,6 +230,55 @@ async def test_two_that_begin_at_once_end_as_one():
             assert (await stored(stage, alone)).holder == alone.holder
             assert renewing(stage) == 1
             tasks.cancel_scope.cancel()
+
+
+async def test_one_that_is_superseded_before_it_has_heard_of_its_own_lease_enters_and_is_told_so():
+    async with staged() as stage:
+        me = member_of(stage, "w-0")
+
+        async def lost_then_taken(moment, call):
+            if (call.verb, moment) == ("create", Moment.AFTER):
+                await answers_lost(moment, call)
+            elif (call.verb, moment) == ("update", Moment.BEFORE):  # it has read its own Lease by now
+                stage.faults = None
+                lease = (await stored(stage, me)).with_spec(holder_identity="newer")
+                await MemoryApi(stage.store).replace(LEASES, lease)
+
+        stage.faults = lost_then_taken
+        with anyio.fail_after(5):
+            async with me:
+                assert await me.taken_over() == "newer"
+        assert (await stored(stage, me)).holder == "newer"
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_of_three_that_begin_at_once_on_a_bad_network_one_stays_and_the_others_are_told(seed):
+    dice, calm = random.Random(seed), anyio.Event()
+
+    async def bad(moment, call):
+        await anyio.sleep(dice.choice([0, 0.01, dice.random()]))
+        if not calm.is_set() and dice.random() < 0.15:
+            fault = Fault.REFUSED if moment is Moment.BEFORE else Fault.BROKEN
+            raise TransportError(fault, "a bad network", sent=moment is Moment.AFTER)
+
+    async def be(one):
+        await anyio.sleep(dice.choice([0, 2 * dice.random()]))
+        async with one:
+            await leave.wait()
+
+    async with staged() as stage:
+        stage.faults, leave = bad, anyio.Event()
+        three = [member_of(stage, "w-0", random=dice.random) for _ in range(3)]
+        async with anyio.create_task_group() as tasks:
+            for one in three:
+                tasks.start_soon(be, one)
+            await anyio.sleep(15)
+            calm.set()
+            await anyio.sleep(30)
+            (alone,) = [one for one in three if not one.superseded]
+            assert (await stored(stage, alone)).holder == alone.holder
+            leave.set()
+        assert await all_stored(stage) == ()
 
 
 async def test_a_successor_of_one_that_crashed_takes_its_lease_over_at_once():

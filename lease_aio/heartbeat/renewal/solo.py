@@ -82,7 +82,8 @@ class Solo:
             raise
 
     def cease(self) -> None:
-        """Renew no more; an attempt that runs goes on to its answer. `stop` waits for it."""
+        """Renew no more; an attempt that runs goes on to its answer, which `stop` waits for. `start` waits no more."""
+        self._decided.set()
         if self._beat is not None:
             self._scheduler.remove(self._beat.renewal)
 
