@@ -4,13 +4,14 @@ A blocked loop can neither renew a term nor tell its work to stop; `Term.check` 
 ask. The guard's thread needs no loop: it warns before a term's end, and can end the process before another may lead.
 
 It cannot run while the process is frozen, nor while a C extension holds the interpreter's lock. For those there is the
-fencing token.
+fencing token. It waits for nobody: what blocks the loop, such as a full pipe under the log, may block whoever is told.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
+import functools
 import math
 import os
 import sys
@@ -25,6 +26,7 @@ from lease_aio.errors import ConfigurationError
 from lease_aio.log import get_logger
 
 _LONGEST_SLEEP_S = 1.0  # a thread's timer stands still in a suspend: look again at least so often
+_BRIEFLY_S = 0.1  # how long the guard waits for what it says to be heard
 EXIT_CODE = 70
 """What a process ends with when its guard ends it: `EX_SOFTWARE` of sysexits.h."""
 
@@ -144,33 +146,51 @@ class Guard:
             self._wards.discard(ward)
 
     def _watch(self) -> None:
+        while self._thread is not None:
+            for name, left_s in self._look():
+                if self._on_jeopardy is not None:
+                    _briefly(functools.partial(self._on_jeopardy, name, left_s))
+
+    def _look(self) -> list[tuple[str, float]]:
+        """What is to be warned of; where nothing is, sleep until something may be."""
         with self._changed:
-            while self._thread is not None:
-                now = self._clock.now()
-                for alarm, ward in alarms(self._wards, now, self._warn_before_s):
-                    self._sound(alarm, ward, now)
+            now = self._clock.now()
+            found = alarms(self._wards, now, self._warn_before_s)
+            for alarm, ward in found:
+                ward.warned_at = ward.valid_until
+                if alarm is Alarm.OVERDUE:
+                    self._overdue(ward)
+            if not found and self._thread is not None:
                 self._changed.wait(next_look(self._wards, now, self._warn_before_s))
+        return [
+            (ward.name, max(0.0, ward.valid_until - now))
+            for alarm, ward in found
+            if alarm is Alarm.JEOPARDY or not self._end_process
+        ]
 
-    def _sound(self, alarm: Alarm, ward: Ward, now: float) -> None:
-        if alarm is Alarm.OVERDUE:
-            self._wards.discard(ward)
-            if self._end_process:
-                _say(f"lease_aio: the work on Lease {ward.name} did not end in time; ending the process\n")
-                self._end(EXIT_CODE)
-                return
-        ward.warned_at = ward.valid_until
-        if self._on_jeopardy is not None:
-            self._warn(self._on_jeopardy, ward, max(0.0, ward.valid_until - now))
+    def _overdue(self, ward: Ward) -> None:
+        """Still under the lock: a work that ends now has ended too late."""
+        self._wards.discard(ward)
+        if self._end_process:
+            _briefly(functools.partial(_last_words, ward.name))
+            self._end(EXIT_CODE)
 
-    @staticmethod
-    def _warn(on_jeopardy: Callable[[str, float], None], ward: Ward, left_s: float) -> None:
+
+def _last_words(lease: str) -> None:
+    with contextlib.suppress(Exception):  # there may be no standard error
+        sys.stderr.write(f"lease_aio: the work on Lease {lease} did not end in time; ending the process\n")
+
+
+def _briefly(do: Callable[[], object]) -> None:
+    """Do it, and wait for it a moment at most: the stream that it writes to may be full, or locked by blocked work."""
+
+    def run() -> None:
         try:
-            on_jeopardy(ward.name, left_s)
-        except Exception:  # noqa: BLE001 - a bug of the caller's must not end the thread that may have to end the process
-            get_logger("election").exception("election.guard_callback_raised", lease=ward.name)
+            do()
+        except Exception:  # noqa: BLE001 - a bug of the caller's must not leave the terms without a guard
+            get_logger("election").exception("election.guard_callback_raised")
 
-
-def _say(text: str) -> None:
-    """Say it, if there is anybody to say it to: what follows must not depend on that."""
-    with contextlib.suppress(Exception):  # standard error is closed, or None
-        sys.stderr.write(text)
+    thread = threading.Thread(target=run, name="lease_aio guard's voice", daemon=True)
+    with contextlib.suppress(RuntimeError):  # no thread is to be had: then it is not said
+        thread.start()
+        thread.join(_BRIEFLY_S)

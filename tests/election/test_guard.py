@@ -5,6 +5,7 @@ import queue
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -106,6 +107,58 @@ def test_without_standard_error_it_ends_the_process_all_the_same(stream, monkeyp
     with Guard(clock=HandClock(), end=said.put) as guard:
         guard.add(ward(900.0))
         assert said.get(timeout=5) == EXIT_CODE
+
+
+@pytest.mark.parametrize("callback", [lambda *_: 1 / 0, lambda *_: threading.Event().wait()], ids=["raises", "hangs"])
+def test_a_warning_that_raises_or_hangs_leaves_the_terms_under_guard(callback, capfd):
+    said: queue.Queue[object] = queue.Queue()
+    clock = HandClock()
+
+    def warned(*what):
+        said.put(what)
+        callback()
+
+    with Guard(clock=clock, on_jeopardy=warned, end=said.put) as guard:
+        guard.add(ward(1001.0))
+        assert said.get(timeout=5) == ("default/x", 1.0)
+        clock.time = 1005.0
+        guard.discard(ward())  # the lock is free: the loop is not held up
+        assert said.get(timeout=5) == EXIT_CODE
+
+
+def test_without_an_end_to_the_process_it_is_told_that_the_work_is_overdue():
+    said: queue.Queue[object] = queue.Queue()
+    with Guard(clock=HandClock(), on_jeopardy=lambda *what: said.put(what), end_process=False, end=said.put) as guard:
+        guard.add(ward(900.0))
+        assert said.get(timeout=5) == ("default/x", 0.0)
+    assert said.empty()
+
+
+STUCK = """
+    import sys, time
+    from lease_aio.clock import SystemClock
+    from lease_aio.election import Guard
+    from lease_aio.election.guard import Ward
+
+    with Guard() as guard:
+        guard.add(Ward("default/x", SystemClock().now() + 0.3, 0.1))
+        while True:
+            {blocks}
+"""
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    ["sys.stderr.write('x' * 4096)", "sys.stderr = None", "sys.stderr.close() if sys.stderr else None"],
+    ids=["full, and its lock held", "none", "closed"],
+)
+def test_no_state_of_standard_error_keeps_the_process_alive(blocks):
+    script = textwrap.dedent(STUCK).replace("{blocks}", blocks)
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:  # nobody reads it
+        try:
+            assert process.wait(timeout=20) == EXIT_CODE
+        finally:
+            process.kill()
 
 
 def test_a_guard_serves_one_client():
