@@ -119,8 +119,17 @@ class Term:
         self._scope.cancel("the term is over")
 
     async def __aenter__(self) -> Self:
+        """Begin the work.
+
+        Raises:
+            TermLost: the term is over, so its work may not begin. Not if it was resigned: while it is not finished, the
+                Lease is still held, and the body is cancelled at once.
+            ConfigurationError: it is entered already.
+        """
         if self._finished:
             raise TermLost(self._lease, self._reason.value if self._reason else "", self.token)
+        if self._body is None and self._reason is not EndReason.RESIGNED:
+            self.check()
         if self._body is not None:
             raise ConfigurationError(f"the term on Lease {self._lease} is entered already: it guards one body")
         self._scope.__enter__()
@@ -197,9 +206,12 @@ class Leadership:
         self._term: Term | None = None
 
     async def __aenter__(self) -> Term:
-        term = await win(self._candidate)
-        self._term = term
-        return await term.__aenter__()
+        self._term = term = await win(self._candidate)
+        try:
+            return await term.__aenter__()
+        except TermLost:  # it ended in this very moment
+            await term.finish()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -247,11 +259,18 @@ class Terms:
 
 
 async def win(candidate: Candidate) -> Term:
-    """Contend until the term is won; a cancelled wait leaves no trace."""
-    candidate.start()
-    try:
-        record = await candidate.won()
-    except BaseException:
+    """Contend until a term is won whose work may begin; a cancelled wait leaves no trace.
+
+    Between the winning answer and this task's turn the loop may have been blocked, or the machine asleep, for longer
+    than the term lasts; or the Lease was lost again. Then it contends anew.
+    """
+    while True:
+        candidate.start()
+        try:
+            record = await candidate.won()
+        except BaseException:
+            await candidate.finish()
+            raise
+        if candidate.valid_for(record) > 0 or candidate.stop_reason is EndReason.RESIGNED:
+            return Term(candidate, record)
         await candidate.finish()
-        raise
-    return Term(candidate, record)
