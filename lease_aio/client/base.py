@@ -81,7 +81,7 @@ class ClientBase:
                 candidate_watches=SharedWatches(api, LEASE_CANDIDATES, self._clock, background, self._random),
                 tasks=background,
                 random=self._random,
-                stamps=Stamps(self._clock.wall_us),
+                stamps=Stamps(self._clock),
                 roster=self._roster,
                 guard=self._guard,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -61,23 +62,29 @@ class Roster:
 
 
 class Stamps:
-    """Wall-clock times, each given once.
+    """The wall clock as all elections of one client write it: never the same time twice, and never standing still.
 
-    A renew time tells the writes of one identity apart, so two candidates of one client must never write the same:
-    each would take the other's for its own.
+    Records are told apart by what was written, so two candidates of one identity in one process must never write the
+    same: each would take the other's for its own. And client-go compares records in whole seconds: where the wall clock
+    was set back by an hour, it must not see the same second for an hour, or it would take over from a leader that
+    renews. Until such a clock has caught up, the written time runs on at half its speed.
 
     Args:
-        wall_us: The wall clock, in microseconds since the epoch.
+        clock: Its wall clock is what is written; by its other one it is known how long ago the last one was given.
     """
 
-    def __init__(self, wall_us: Callable[[], int]) -> None:
-        self._wall_us = wall_us
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._last_us = 0
+        self._last_at = -math.inf
 
     def next_us(self) -> int:
-        """The time now, or just after the last one given."""
-        self._last_us = max(self._wall_us(), self._last_us + 1)
-        return self._last_us
+        """The time now, in microseconds since the epoch; later than the last one given."""
+        now, wall_us = self._clock.now(), self._clock.wall_us()
+        if wall_us <= self._last_us:
+            wall_us = self._last_us + max(1, int((now - self._last_at) * 500_000))
+        self._last_us, self._last_at = wall_us, now
+        return wall_us
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

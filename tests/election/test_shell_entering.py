@@ -81,10 +81,13 @@ async def test_a_term_that_ends_in_the_moment_of_entering_is_given_back(monkeypa
 async def test_a_term_resigned_before_its_body_had_its_turn_is_cancelled_at_once_and_released():
     """Nobody else can have it: it is held and renewed until the body has stopped."""
     rig, reached = Rig(), []
+
+    def resign():
+        leadership._candidate.resign()
+
     async with rig.client("a") as leases:
-        observer = Once(lambda: resign[0]())
+        observer = Once(resign)
         leadership = leases.lead("x", timing=TIMING, observer=observer)
-        resign = [leadership._candidate.resign]
         async with leadership as term:
             await anyio.lowlevel.checkpoint()
             reached.append(True)
