@@ -74,7 +74,8 @@ def bench(session: nox.Session) -> None:
     """Each prints ratios against a peer in the same run; one that fails does not keep the others from running.
 
     All of them with their defaults, or those named, with what follows: `nox -s bench -- scheduler --entries 10000`.
-    `fleet_vs_kwok` and `handover` need Go, for their peers; all others need nothing.
+    `fleet_vs_kwok` and `handover` need Go, for their peers; all others need nothing. Together they take a quarter of an
+    hour, and some minutes more the first time, when etcd, kube-apiserver and the peers are built.
     """
     named = list(itertools.takewhile(BENCHMARKS.__contains__, session.posargs))
     options = session.posargs[len(named) :]
