@@ -88,10 +88,12 @@ def rows_of(
     )
 
 
-def table(rows: Iterable[Row]) -> str:
-    """The list in kubectl's layout."""
+def table(rows: Iterable[Row], *, everywhere: bool = False) -> str:
+    """The list in kubectl's layout; with `everywhere`, it says in which namespace each is."""
     header = ("NAME", "LEASE", "BINARY", "EMULATES", "STRATEGY", "RENEWED", "STATE")
-    return columns(header, (row.cells for row in rows))
+    if not everywhere:
+        return columns(header, (row.cells for row in rows))
+    return columns(("NAMESPACE", *header), ((row.candidate.namespace, *row.cells) for row in rows))
 
 
 async def list_candidates(leases: LeaseClient, output: Output, *, everywhere: bool) -> int:
@@ -109,7 +111,7 @@ async def list_candidates(leases: LeaseClient, output: Output, *, everywhere: bo
         output.event("candidate", **row.fields)
     if not output.json:
         nothing = f"No candidates found in {'any namespace' if everywhere else namespace}."
-        output.event("candidates", table(rows) if rows else nothing)
+        output.event("candidates", table(rows, everywhere=everywhere) if rows else nothing)
     return 0
 
 

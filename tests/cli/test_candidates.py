@@ -47,6 +47,12 @@ def test_who_is_preferred_by_the_annotation_that_stands_in_for_the_field_is_pref
     assert [(row.candidate.name, row.state) for row in rows] == [("better", "preferred"), ("leader", "leads")]
 
 
+def test_a_list_of_all_namespaces_says_where_each_candidate_is():
+    rows = rows_of([candidate("a")], {}, NOW_US)
+    header, line = table(rows, everywhere=True).splitlines()
+    assert (header.split()[0], line.split()[:2]) == ("NAMESPACE", ["default", "a"])
+
+
 def test_a_candidate_that_was_never_renewed_is_listed_too():
     (row,) = rows_of([candidate("new", emulation="", renewed_s=None)], {}, NOW_US)
     assert row.cells[3:] == ("<none>", "OldestEmulationVersion", "<never>", "waits")
