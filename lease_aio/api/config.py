@@ -17,10 +17,12 @@ from kubernetes_asyncio.config.incluster_config import InClusterConfigLoader
 from kubernetes_asyncio.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger
 
 from lease_aio.api.certificates import not_after
-from lease_aio.api.sources import ExecPlugin, ProviderSource, TokenFile
+from lease_aio.api.plugins import ExecPlugin, cluster_info
+from lease_aio.api.sources import ProviderSource, TokenFile
 from lease_aio.errors import ConfigurationError, NoCluster
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PROVIDERS = {"gcp", "oidc"}  # those that kubernetes_asyncio has; of others it takes no notice
 _REMEDY = "Without a cluster, use the embedded server: connect('embedded'), or --embedded on the command line."
 
 
@@ -119,7 +121,7 @@ async def _from_kubeconfig(paths: str, context: str | None, what: str) -> Loaded
     merged = await anyio.to_thread.run_sync(_merge, paths, where)
     try:
         chosen = _choose(merged, context, where)
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError) as error:  # something is of another type than it is in a kubeconfig
         raise ConfigurationError(f"{where} is no kubeconfig: {error}") from error
     configuration = Configuration()
     loader: Any = KubeConfigLoader(config_dict=merged, active_context=chosen.context, config_base_path=None)
@@ -149,7 +151,7 @@ def _merge(paths: str, where: str) -> ConfigNode:
         raise ConfigurationError(f"{where} cannot be read ({error.strerror}): mend its permissions") from error
     except (TypeError, AttributeError) as error:  # empty, or no mapping
         raise ConfigurationError(f"{where} is no kubeconfig: it has no clusters, users and contexts") from error
-    except (yaml.YAMLError, KeyError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, KeyError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{where} is no kubeconfig: {error}") from error
     assert merged is not None
     return merged
@@ -164,6 +166,8 @@ class _Chosen:
     user: dict[str, Any]
     exec_spec: dict[str, Any] | None
     folder: Path
+    cluster: dict[str, Any]
+    cluster_folder: Path
 
 
 def _choose(merged: ConfigNode, context: str | None, where: str) -> _Chosen:
@@ -176,10 +180,11 @@ def _choose(merged: ConfigNode, context: str | None, where: str) -> _Chosen:
     parts: dict[str, Any] = contexts[name].value.get("context") or {}
     cluster = _named(merged, "clusters").get(parts.get("cluster", ""))
     address: dict[str, Any] = (cluster.value.get("cluster") or {}) if cluster is not None else {}
-    if not address.get("server"):
+    if not isinstance(address.get("server"), str) or not address["server"]:
         raise ConfigurationError(
             f"{where}, context {name!r}: cluster {parts.get('cluster')!r} is missing or names no server: add it"
         )
+    assert cluster is not None
     user = _user(merged, parts, where)
     section: dict[str, Any] = user.value["user"]
     return _Chosen(
@@ -188,8 +193,14 @@ def _choose(merged: ConfigNode, context: str | None, where: str) -> _Chosen:
         user=section,
         # the plugin is run by ourselves: it may outlive no request, and gets no terminal
         exec_spec=section.pop("exec", None),
-        folder=Path(user.path or ".").absolute().parent,
+        folder=_folder(user),
+        cluster=address,
+        cluster_folder=_folder(cluster),
     )
+
+
+def _folder(node: ConfigNode) -> Path:
+    return Path(node.path or ".").absolute().parent
 
 
 def _named(merged: ConfigNode, section: str) -> dict[str, ConfigNode]:
@@ -212,14 +223,22 @@ def _user(merged: ConfigNode, parts: dict[str, Any], where: str) -> ConfigNode:
 
 async def _add_credentials(configuration: Configuration, chosen: _Chosen, loader: Any, where: str) -> None:
     if chosen.exec_spec is not None:
-        plugin = ExecPlugin(chosen.exec_spec, folder=chosen.folder)
+        try:
+            told = cluster_info(chosen.cluster, chosen.cluster_folder)
+        except (OSError, AttributeError, TypeError) as error:
+            raise ConfigurationError(f"{where}, cluster of context {chosen.context!r}: {error}; mend it") from error
+        plugin = ExecPlugin(chosen.exec_spec, folder=chosen.folder, cluster=told)
         await plugin.renew(configuration)
         _set_hook(configuration, plugin)
     elif chosen.user.get("tokenFile"):
         source = TokenFile(chosen.folder / str(chosen.user["tokenFile"]))
         await source.renew(configuration)
         _set_hook(configuration, source)
-    elif chosen.user.get("auth-provider"):
+    elif provider := chosen.user.get("auth-provider"):
+        if provider.get("name") not in _PROVIDERS:
+            raise ConfigurationError(
+                f"{where}: auth-provider {provider.get('name')!r} is not spoken: log in by an exec plugin, or a token"
+            )
         _set_hook(configuration, ProviderSource(loader))
     elif configuration.cert_file:
         await _check_certificate(Path(configuration.cert_file), where)

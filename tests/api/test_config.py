@@ -165,7 +165,10 @@ async def test_an_impersonation_that_cannot_be_sent_whole_is_refused(tmp_path: P
         ({"clusters": []}, "cluster 'k' is missing or names no server"),
         ({"clusters": [{"name": "k", "cluster": {}}]}, "cluster 'k' is missing or names no server"),
         ({"users": []}, "has no user 'u'"),
-        ({"users": [{"name": "u", "user": {"exec": {"command": "x"}}}]}, "has no apiVersion"),
+        ({"users": [{"name": "u", "user": {"exec": {"command": "x"}}}]}, "required field `apiVersion`"),
+        ({"users": [{"name": "u", "user": {"exec": "x"}}]}, "exec section.*Expected `object`"),
+        ({"users": [{"name": "u", "user": {"auth-provider": {"name": "azure"}}}]}, "'azure' is not spoken: log in by"),
+        ({"clusters": [{"name": "k", "cluster": {"server": 6443}}]}, "cluster 'k' is missing or names no server"),
         (
             {"users": [{"name": "u", "user": {"exec": {"apiVersion": "v1", "command": "no-such-plugin"}}}]},
             "exec plugin 'no-such-plugin' cannot be run",
@@ -184,7 +187,7 @@ async def test_a_kubeconfig_that_cannot_work_names_what_is_wrong(
     assert str(path) in str(caught.value) or "exec" in words or "apiVersion" in words or "gone" in words
 
 
-@pytest.mark.parametrize("text", ["", "[]", "a: [", "just words", "contexts: {a: b}", "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", "a: [", "just words", "contexts: {a: b}", "\x00", "[" * 5_000])
 async def test_a_file_that_is_no_kubeconfig_is_named(tmp_path: Path, text: str) -> None:
     path = written(tmp_path / "k", text)
     with pytest.raises(ConfigurationError, match=str(path)):

@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,8 @@ from kubernetes_asyncio.client import Configuration
 from lease_aio.api import LEASES, RestApi
 from lease_aio.api.config import load_configuration
 from lease_aio.api.credentials import Credentials
-from lease_aio.api.sources import ExecPlugin, ProviderSource, TokenFile
+from lease_aio.api.plugins import ExecPlugin
+from lease_aio.api.sources import ProviderSource, TokenFile
 from lease_aio.api.transport import Fault, TransportError
 from lease_aio.errors import ConfigurationError, Refused, Unavailable
 from tests.api import servers
@@ -386,7 +388,9 @@ def credential(version: str = "v1", **status: Any) -> str:
         (lambda: plugin("no-such-plugin", installHint="Ask IT."), r"Ask IT\."),
         (lambda: plugin("/etc/passwd"), "Permission denied"),
         (lambda: plugin(sys.executable, "-c", "import sys; sys.exit('log in')"), "exit code 1: log in"),
+        (lambda: plugin(sys.executable, "a\x00b"), "embedded null byte.*mend it"),
         (lambda: printing("hello"), "printed no ExecCredential"),
+        (lambda: plugin("printf", r"\\351"), "printed no ExecCredential"),
         (lambda: printing(credential("v1beta1", token="t")), "speaks 'client.authentication.k8s.io/v1beta1'"),
         (lambda: printing(credential()), "neither a token nor"),
         (lambda: printing(credential(clientCertificateData="c")), "neither a token nor"),
@@ -402,8 +406,68 @@ async def test_a_plugin_that_does_not_work_is_named_with_the_remedy(source: Any,
 def test_an_exec_section_that_lacks_something_is_refused(missing: str) -> None:
     spec = {"apiVersion": "v1", "command": "x"}
     del spec[missing]
-    with pytest.raises(ConfigurationError, match=f"has no {missing}"):
+    with pytest.raises(ConfigurationError, match=f"exec section.*missing required field `{missing}`"):
         ExecPlugin(spec, folder=Path("/"))
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"env": ["x"]}, r"Expected `object`, got `str` - at `\$\.env\[0\]`"),
+        ({"args": "x"}, r"at `\$\.args`"),
+        ({"interactiveMode": "Always"}, "wants a terminal"),
+    ],
+)
+def test_an_exec_section_that_cannot_work_is_refused(section: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        ExecPlugin({"apiVersion": "v1", "command": "x", **section}, folder=Path("/"))
+
+
+async def test_a_plugin_that_asks_for_it_is_told_of_the_cluster(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    (tmp_path / "ca.crt").write_text("PEM")
+    script = f"printf '%s' \"$KUBERNETES_EXEC_INFO\" > {told}; printf '%s' '{credential(token='t')}'"
+    user = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script]}
+    cluster = {
+        "server": "https://k:1",
+        "certificate-authority": "ca.crt",
+        "tls-server-name": "k8s",
+        "extensions": [{"name": "client.authentication.k8s.io/exec", "extension": {"audience": "me"}}],
+    }
+    seen: list[Any] = []
+    for asked in (True, False):
+        kubeconfig = {
+            "current-context": "c",
+            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+            "clusters": [{"name": "k", "cluster": cluster}],
+            "users": [{"name": "u", "user": {"exec": {**user, "provideClusterInfo": asked}}}],
+        }
+        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+        await load_configuration(tmp_path / "kubeconfig")
+        seen.append(json.loads(told.read_text())["spec"].get("cluster"))
+    assert seen == [
+        {
+            "server": "https://k:1",
+            "tls-server-name": "k8s",
+            "certificate-authority-data": "UEVN",
+            "config": {"audience": "me"},
+        },
+        None,
+    ]
+
+
+async def test_of_a_plugins_certificates_the_last_two_are_kept_in_files_of_ones_own(tmp_path: Path) -> None:
+    printed = tmp_path / "printed"
+    source, configuration, files = plugin("cat", str(printed)), Configuration(), []
+    for number in (1, 2, 2, 3):
+        printed.write_text(credential(clientCertificateData=f"certificate {number}", clientKeyData=f"key {number}"))
+        await source.renew(configuration)
+        files.append(Path(configuration.key_file))
+    assert files[1] == files[2]  # nothing new is no reason for new connections
+    assert [path.exists() for path in files] == [False, True, True, True]
+    assert files[3].read_text() == "key 3"
+    assert stat.S_IMODE(files[3].parent.stat().st_mode) == 0o700
+    assert len(list(files[3].parent.iterdir())) == 4
 
 
 async def test_a_relative_command_is_found_from_the_kubeconfig(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_loopback_is_never_proxied(host: str) -> None:
         ("https://api.example.com:6443", "EXAMPLE.com", True),
         ("https://api.example.com:6443", "example.com:6443", True),
         ("https://api.example.com:6443", "example.com:443", False),
+        ("https://api.example.com", "example.com:443", True),
         ("https://api.example.com:6443", "*", True),
         ("https://api.example.com:6443", " , ", False),
         ("https://api.example.com:6443", "10.0.0.0/8,nonsense/99", False),
