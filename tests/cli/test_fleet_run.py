@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 import lease_aio
+from lease_aio.api.memory import MemoryApi, Moment
 from lease_aio.api.protocol import NAMESPACES, NODES
 from lease_aio.cli.connection import Opened
 from lease_aio.cli.exits import CommandFailed
@@ -20,7 +21,7 @@ from lease_aio.cli.fleet.run import run_fleet
 from lease_aio.cli.fleet.screen import Painter, Stage
 from lease_aio.cli.fleet.telling import Telling
 from lease_aio.cli.output import Output
-from lease_aio.errors import ConfigurationError
+from lease_aio.errors import Call, ConfigurationError, Refused
 from lease_aio.heartbeat.report.document import from_json
 from lease_aio.model import Namespace, Node, ObjectMeta
 from lease_aio.testing import VirtualClock
@@ -184,6 +185,27 @@ async def test_what_was_created_is_deleted_if_asked_for(virtual_clock: VirtualCl
     ran = Ran()
     assert await run(ran, virtual_clock, nodes=3, register=True, delete=True, seconds=20) == 0
     assert ran.lines()[-1] == "deleted what was created"
+
+
+async def test_what_could_not_be_deleted_fails_the_command_with_the_remedy(virtual_clock: VirtualClock) -> None:
+    ran = Ran()
+
+    async def refuse_deletes(moment: Moment, call: Call) -> None:
+        if call.verb == "delete" and call.resource == "nodes":
+            raise Refused(call, "no", status=403)
+
+    async with lease_aio.connect("embedded", clock=virtual_clock) as leases:
+        assert isinstance(leases.api, MemoryApi)
+        leases.api._faults = refuse_deletes
+        output = Output(json=False, stream=ran.out, errors=ran.err)
+        options = FleetOptions(nodes=3, register=True, delete=True, seconds=20.0)
+        with pytest.raises(CommandFailed) as failed:
+            await run_fleet(Opened(leases=leases, server=None), decide(options), output)
+    assert str(failed.value) == (
+        "what was created for 3 nodes, node-0 first, could not be deleted; "
+        "kubectl delete nodes -l lease-aio/fleet=fleet deletes the Nodes, and a cluster their leases after them"
+    )
+    assert "deleted what was created" not in ran.lines()
 
 
 # ---------------------------------------------------------------------- what the screen is given

@@ -12,12 +12,14 @@ from lease_aio.cli.connection import Opened, probe
 from lease_aio.cli.exits import CommandFailed
 from lease_aio.cli.fleet.options import FleetRun
 from lease_aio.cli.fleet.screen import REPORT_EVERY_S, Stage, show
-from lease_aio.cli.fleet.telling import Telling, failure_text
+from lease_aio.cli.fleet.telling import Telling, failure_text, undeleted_text
 from lease_aio.cli.output import Output
 from lease_aio.errors import ApiError, Invalid, NotFound, Refused
 from lease_aio.heartbeat import Fleet, FleetReport
 from lease_aio.heartbeat.renewal.rules import NODE_LEASES
 from lease_aio.heartbeat.report import write_json, write_report
+
+_DELETED_PER_S = 100  # of nodes, by a slow server
 
 
 async def run_fleet(session: Opened, run: FleetRun, output: Output) -> int:
@@ -37,10 +39,11 @@ async def run_fleet(session: Opened, run: FleetRun, output: Output) -> int:
     except anyio.get_cancelled_exc_class():
         _conclude(stage, output)  # if it was stopped before it had begun
         raise
-    if run.options.delete:
+    failures = [failure_text(telling.outcomes, run.scenario.name), undeleted_text(stage.fleet.undeleted, run.name)]
+    if run.options.delete and not failures[1]:
         output.event("deleted", "deleted what was created")
-    if failure := failure_text(telling.outcomes, run.scenario.name):
-        raise CommandFailed(failure)
+    if any(failures):
+        raise CommandFailed("; ".join(failure for failure in failures if failure))
     return 0
 
 
@@ -61,6 +64,7 @@ def _fleet(session: Opened, run: FleetRun, telling: Telling) -> Fleet:
         partition=run.partition,
         spread_start=run.options.spread,
         delete_on_exit=run.options.delete,
+        exit_timeout_s=max(60.0, run.count / _DELETED_PER_S),
         lease_duration_s=run.lease_duration_s,
         on_failure=telling.failed,
     )

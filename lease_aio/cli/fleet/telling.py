@@ -161,6 +161,16 @@ def _count(nodes: Sequence[str]) -> str:
     return "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
 
 
+def undeleted_text(names: Sequence[str], fleet: str) -> str:
+    """That not all could be deleted, and what to do about it; empty if it was."""
+    if not names:
+        return ""
+    return (
+        f"what was created for {_count(names)}, {names[0]} first, could not be deleted; "
+        f"kubectl delete nodes -l lease-aio/fleet={fleet} deletes the Nodes, and a cluster their leases after them"
+    )
+
+
 def failure_text(outcomes: Sequence[Outcome], scenario: str) -> str:
     """What did not hold, in one sentence; empty if all did."""
     failed = [outcome for outcome in outcomes if not outcome.held]

@@ -11,19 +11,21 @@ import anyio
 import anyio.lowlevel
 
 from lease_aio.api.protocol import LEASES, NODES, Resource
-from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound, Refused
+from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound, Refused, Throttled, Unavailable
 from lease_aio.heartbeat.fleet.control import Control
 from lease_aio.heartbeat.fleet.hollow import Hollow
 from lease_aio.heartbeat.fleet.ownership import Adopt, refuse_foreign
 from lease_aio.heartbeat.fleet.roll import Member, Nodes, are_names
 from lease_aio.heartbeat.grants import with_remedy
-from lease_aio.heartbeat.node.register import for_each, register_node
+from lease_aio.heartbeat.node.profile import FLEET_LABEL
+from lease_aio.heartbeat.node.register import for_each, register_node, with_patience
 from lease_aio.heartbeat.renewal.beat import Beat
 from lease_aio.heartbeat.renewal.renewer import Renewer
 from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.heartbeat.sender import BeatGroup
 from lease_aio.heartbeat.status.beat import StatusBeat
 from lease_aio.heartbeat.status.keeper import StatusKeeper, StatusRules
+from lease_aio.log import get_logger
 from lease_aio.scheduler import Scheduler, spread
 
 _ADDED_AT_ONCE = 1000  # before others get a turn on the event loop
@@ -72,7 +74,13 @@ class Crew:
     ) -> None:
         self._rules, self._group, self._scheduler = rules, group, scheduler
         self._control, self._hollows = control, hollows
+        self._undeleted: dict[str, Hollow] = {}
         self._answered = False  # the server has, to what registration needs: whatever it does now, it passes
+
+    @property
+    def undeleted(self) -> tuple[str, ...]:
+        """Those that have left, and of which something that was created is still there."""
+        return tuple(self._undeleted)
 
     async def refuse_foreign(self, nodes: Nodes, members: Sequence[Member]) -> None:
         """See that no Node of these names is somebody else's. Who names them, for leases alone, means them.
@@ -115,8 +123,8 @@ class Crew:
         with anyio.move_on_after(self._rules.renewal.request_timeout_s + 1):
             await self._control.drain()
         if self._rules.delete_on_exit:
-            with anyio.move_on_after(self._rules.exit_timeout_s):
-                await for_each(hollows, self._delete)
+            self._undeleted.update((one.beat.name, one) for one in hollows if one.node_uid or one.beat.created_uid)
+            await self._delete_all()
 
     async def _register_and_start(self, member: Member) -> None:
         group = self._group
@@ -129,7 +137,7 @@ class Crew:
                 adopt_any=self._rules.adopt == "any",
                 shielded=self._rules.delete_on_exit,
                 endless=lambda: self._answered,
-                heard=lambda error: group.failed(member.name, group.clock.now(), error),
+                heard=lambda error: self._heard(member.name, error),
             )
         except Refused as error:
             raise with_remedy(error) from error
@@ -155,6 +163,16 @@ class Crew:
         keeper = StatusKeeper(rules, now, reported=True, computed=now - since_s)
         return StatusBeat(self._group, self._scheduler, keeper, member.name, member.kind)
 
+    async def _delete_all(self) -> None:
+        """Also what could not be deleted earlier."""
+        with anyio.move_on_after(self._rules.exit_timeout_s):
+            await for_each(tuple(self._undeleted.values()), self._delete)
+        if left := self.undeleted:
+            remedy = f"kubectl delete nodes -l {FLEET_LABEL}={self._rules.fleet}"
+            get_logger("heartbeat").warning(
+                "fleet.undeleted", fleet=self._rules.fleet, nodes=len(left), first=left[0], remedy=remedy
+            )
+
     async def _delete(self, hollow: Hollow) -> None:
         """Delete the lease and the Node, if they are still those that this fleet created."""
         name = hollow.beat.name
@@ -164,8 +182,18 @@ class Crew:
             if hollow.node_uid:
                 await self._delete_own(NODES, name, "", hollow.node_uid)
         except ApiError as error:
-            self._group.failed(name, self._group.clock.now(), error)
+            self._heard(name, error)
+        else:
+            if self._undeleted.get(name) is hollow:
+                del self._undeleted[name]
 
     async def _delete_own(self, resource: Resource[Any], name: str, namespace: str, uid: str) -> None:
         with contextlib.suppress(NotFound, Conflict):
-            await self._group.api.delete(resource, name, namespace, uid=uid)
+            await with_patience(
+                lambda: self._group.api.delete(resource, name, namespace, uid=uid),
+                over=(Unavailable, Throttled),
+                heard=lambda error: self._heard(name, error),
+            )
+
+    def _heard(self, name: str, error: ApiError) -> None:
+        self._group.failed(name, self._group.clock.now(), error)

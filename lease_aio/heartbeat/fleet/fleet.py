@@ -171,6 +171,14 @@ class Fleet:
         """What happens over time, from the entering of the block on; None before."""
         return self._group.tally.timeline
 
+    @property
+    def undeleted(self) -> tuple[str, ...]:
+        """With `delete_on_exit`: nodes that have left, and of which not all that was created could be deleted.
+
+        After the block, these are to be deleted by hand. The log says so as well.
+        """
+        return self._crew.undeleted
+
     def __len__(self) -> int:
         return len(self._hollows)
 

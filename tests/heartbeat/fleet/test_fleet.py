@@ -257,6 +257,45 @@ async def test_a_failed_deletion_is_counted_not_raised():
         assert fleet.report().errors == {"refused": 2}
 
 
+async def test_what_could_not_be_deleted_in_time_is_told_with_the_remedy(caplog):
+    async with staged() as stage:
+        async with Fleet(*stage.fleet_parts, nodes=100, register=True, delete_on_exit=True, exit_timeout_s=3) as fleet:
+            await anyio.sleep(11)
+            assert fleet.undeleted == ()
+            stage.latency_s = 1
+        left = await stored_names(stage, NODES, "")
+        assert 40 < len(left) < 90
+        assert set(left) <= set(fleet.undeleted)
+    assert f"nodes={len(fleet.undeleted)}" in caplog.text
+    assert "kubectl delete nodes -l lease-aio/fleet=fleet" in caplog.text
+
+
+async def test_a_deletion_that_meets_what_passes_is_tried_again():
+    async with staged() as stage:
+
+        async def throttle_deletes(moment, call):
+            if call.verb == "delete" and moment is Moment.BEFORE and stage.clock.now() < before + 5:
+                raise Throttled(call, "slow down", status=429, retry_after_s=1)
+
+        async with Fleet(*stage.fleet_parts, nodes=5, register=True, delete_on_exit=True) as fleet:
+            await anyio.sleep(11)
+            before, stage.faults = stage.clock.now(), throttle_deletes
+        assert await stored_names(stage) == await stored_names(stage, NODES, "") == []
+        assert fleet.undeleted == ()
+        assert fleet.report().errors == {"throttled": 5 * 5}
+
+
+async def test_what_could_not_be_deleted_earlier_is_deleted_at_the_end():
+    async with staged() as stage:
+        async with Fleet(*stage.fleet_parts, nodes=3, delete_on_exit=True) as fleet:
+            await anyio.sleep(11)
+            stage.faults = refusing
+            await fleet.shrink(2)
+            assert sorted(fleet.undeleted) == ["node-1", "node-2"]
+            stage.faults = None
+        assert (fleet.undeleted, await stored_names(stage)) == ((), [])
+
+
 # What a fleet does
 
 
