@@ -44,6 +44,7 @@ from lease_aio.observers import check_observer
 from lease_aio.scheduler import Priority, Renewal, Verdict
 from lease_aio.timing import Timing
 
+_ANOTHER_MAY_LEAD = {EndReason.TAKEN, EndReason.DELETED}
 _RELEASE_REQUESTS = 2  # how many request time-outs a release may take before it is abandoned
 
 
@@ -111,6 +112,7 @@ class Candidate:
         self._nap = anyio.CancelScope()  # around its sleep until then
         self._on_stopping: Callable[[], None] | None = None
         self._told_to_stop = math.inf
+        self._taken_at = math.inf  # since when the Lease is no longer ours, whatever the term's time
         self.stop_reason: EndReason | None = None
         self._ward: Ward | None = None
 
@@ -158,7 +160,7 @@ class Candidate:
             )
         self._engine.roster.join(self)
         now = self._engine.clock.now()
-        self.error, self.stop_reason, self._told_to_stop = None, None, math.inf
+        self.error, self.stop_reason, self._told_to_stop, self._taken_at = None, None, math.inf, math.inf
         self._decided, self._ended = anyio.Event(), anyio.Event()
         self._core.polling = False  # whether there is a watch is for the subscription to say
         self._core.contend(now)
@@ -297,12 +299,16 @@ class Candidate:
 
     def _failed(self, request: Request, error: ApiError) -> Verdict:
         self._log.info("election.request_failed", request=request.kind.value, error=str(error))
+        if self._core.awaits(request):
+            self._learn_of(request, error)
+        return self._verdict(failed=True, retry_after_s=error.retry_after_s)
+
+    def _learn_of(self, request: Request, error: ApiError) -> None:
         failure = failure_of(error, leading=self._core.leading)
         if failure is Failure.PERMANENT:
             self.error = error
         self._tell_observer(RequestFailed(request=request.kind.value, failure=failure.value, error=str(error)))
         self._take(self._core.failed(request, failure, self._engine.clock.now()))
-        return self._verdict(failed=True, retry_after_s=error.retry_after_s)
 
     def _verdict(self, *, renewed: bool = False, failed: bool = False, retry_after_s: float | None = None) -> Verdict:
         idle = self._core.state is State.IDLE
@@ -382,7 +388,7 @@ class Candidate:
             self._log.warning("election.duplicate_identity", remedy="give each process an identity of its own")
             self._tell_observer(DuplicateIdentity(identity=self.identity))
         if self._ward is not None:
-            self._ward.valid_until = self._core.valid_until
+            self._ward.valid_until = min(self._core.valid_until, self._taken_at)
 
     def _has_twin(self) -> bool:
         """Another candidate of this very client contends for the Lease under the client's identity, as it may."""
@@ -428,6 +434,8 @@ class Candidate:
         self._log.info("election.stopping", token=event.term.token, reason=event.reason.value)
         self.stop_reason = event.reason
         self._told_to_stop = self._engine.clock.now()
+        if event.reason in _ANOTHER_MAY_LEAD:
+            self._taken_at = self._told_to_stop
         if self._ward is not None:
             self._ward.told = True
         self._nap.cancel()

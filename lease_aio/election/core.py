@@ -246,6 +246,10 @@ class Election:
         self._note(lease, now, None if flight.overtaken else flight)
         return self._landed(flight, lease, now)
 
+    def awaits(self, request: Request) -> bool:
+        """It is on its way. Not so once the candidacy that sent it is over: whatever comes of it changes nothing."""
+        return self._flight is not None and self._flight.request is request
+
     def failed(self, request: Request, failure: Failure, now: float) -> tuple[Event, ...]:
         """The request failed."""
         flight = self._take_flight(request)
@@ -273,10 +277,9 @@ class Election:
 
     def _take_flight(self, request: Request) -> Flight | None:
         """The flight of that request; None where the candidacy that sent it has ended."""
-        flight = self._flight
-        if flight is None or flight.request is not request:
+        if not self.awaits(request):
             return None
-        self._flight = None
+        flight, self._flight = self._flight, None
         return flight
 
     def _landed(self, flight: Flight, lease: Lease, now: float) -> tuple[Event, ...]:

@@ -7,10 +7,16 @@ import sys
 import textwrap
 import threading
 
+import anyio
 import pytest
 
+from lease_aio.api import LEASES
+from lease_aio.client import LeaseClient
 from lease_aio.election.guard import EXIT_CODE, Alarm, Guard, Ward, alarms, next_look
 from lease_aio.errors import ConfigurationError
+from lease_aio.testing.virtual import run
+from tests.election.core_rig import VALID_S
+from tests.election.rig import TIMING, Rig
 
 
 class HandClock:
@@ -159,6 +165,33 @@ def test_no_state_of_standard_error_keeps_the_process_alive(blocks):
             assert process.wait(timeout=20) == EXIT_CODE
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize(("reason", "left_s"), [("taken", 4.0), ("deleted", 4.0), ("resigned", 4.0 + VALID_S)])
+def test_where_the_lease_is_anothers_already_the_work_is_overdue_when_its_grace_has_passed(reason, left_s):
+    async def lose(rig, term):
+        if reason == "taken":
+            await rig.edit(holder_identity="thief")
+        elif reason == "deleted":
+            await rig.admin.delete(LEASES, "x", "default")
+        else:  # it is still ours: nobody else can have it before it has run out
+            term.resign()
+        assert (await term.lost()).value == reason
+
+    async def main():
+        rig, guard = Rig(), Guard(clock=HandClock())
+        async with (
+            LeaseClient(rig.admin, clock=rig.clock, guard=guard) as leases,
+            await anext(leases.terms("x", timing=TIMING)) as term,
+        ):
+            (subject,) = guard._wards
+            with anyio.CancelScope(shield=True):
+                await lose(rig, term)
+                overdue.append(subject.overdue_at - rig.clock.now())
+
+    overdue: list[float] = []
+    run(main)
+    assert overdue == [pytest.approx(left_s, abs=0.01)]
 
 
 def test_a_guard_serves_one_client():

@@ -330,6 +330,28 @@ async def test_a_refusal_names_what_was_refused_though_an_older_request_fails_ot
         await candidate.finish()
 
 
+async def test_a_refusal_that_comes_after_its_candidacy_is_none_of_the_next_one():
+    rig, heard = Rig(), []
+
+    async def faults(moment, call):
+        if not heard and call.verb == "get":
+            heard.append("asked")
+            await anyio.sleep(1)
+            raise StatusError(403, "Forbidden", "no")
+
+    async with rig.client("a", faults) as leases:
+        candidate = _candidate(leases, observer=heard.append)
+        candidate.start()
+        await anyio.sleep(0.5)
+        await candidate.finish()
+        candidate.start()
+        await candidate.won()
+        await anyio.sleep(5)
+        assert candidate.error is None
+        assert [type(event) for event in heard[1:]] == [Ended, Started]
+        await candidate.finish()
+
+
 def _candidate(leases: LeaseClient, **options):
     return Candidate(
         leases.engine, name="x", namespace=leases.namespace, identity=leases.identity, timing=TIMING, **options
