@@ -243,6 +243,7 @@ class Election:
         if request.kind is Kind.READ:
             return self._read_back(flight, lease, now)
         assert lease is not None
+        self._forget_if_restored(flight, lease)
         self._note(lease, now, None if flight.overtaken else flight)
         return self._landed(flight, lease, now)
 
@@ -323,12 +324,21 @@ class Election:
         self._must_read, self._in_step = False, True
         if lease is None:
             return self._absent(now)
-        if int(lease.resource_version) < flight.known:  # the cluster was restored from a backup: what we knew is void
-            self._version, self._seen, self._ours = 0, None, None
-        elif self._seen is None and int(lease.resource_version) <= self._version:  # deleted since it was read
+        self._forget_if_restored(flight, lease)
+        if self._is_gone and int(lease.resource_version) <= self._version:  # deleted since it was read
             self._seen = Seen(lease, now)
             return self._absent(now)
         return self._learn(lease, now, gap=True)
+
+    def _forget_if_restored(self, flight: Flight, lease: Lease) -> None:
+        """Older than what was known when it was asked for: the cluster was restored from a backup, all that is void."""
+        if int(lease.resource_version) < flight.known:
+            self._version, self._seen, self._ours = 0, None, None
+
+    @property
+    def _is_gone(self) -> bool:
+        """The newest that is known is a deletion."""
+        return self._seen is None or int(self._seen.lease.resource_version) < self._version
 
     def _shown_since(self, flight: Flight) -> bool:
         """The watch has shown a record since that read was sent."""

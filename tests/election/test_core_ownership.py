@@ -160,6 +160,20 @@ def test_a_deletion_seen_by_a_fresh_candidate_is_waited_for_whether_or_not_it_ev
     assert it.core.due == pytest.approx(1000 + (60 * 1.01 if read else TAKEOVER_S))
 
 
+def test_a_read_from_before_the_deletion_that_the_watch_has_shown_does_not_bring_the_record_back():
+    it = waiting()
+    it.core.resign(it.now)
+    it.start()
+    request, second = it.sends(Kind.READ), it.foreign()
+    it.watch(second)
+    it.core.vanished("103")
+    assert it.answer(request, second) == ()
+    assert it.core.holder == ""
+    it.wait_until_due()
+    assert it.now == pytest.approx(1000 + TAKEOVER_S)
+    assert it.sends(Kind.ACQUIRE).creates
+
+
 def test_a_deletion_that_a_read_told_of_before_the_watch_is_one_and_the_same():
     it = candidate()
     it.read(None)
@@ -195,6 +209,17 @@ def test_a_cluster_restored_from_a_backup_ends_the_term_and_is_waited_for():
     it.wait_until_due()
     (started,) = it.succeed(Kind.ACQUIRE)
     assert started.term.token == 43
+
+
+def test_where_a_restored_cluster_has_no_lease_the_first_that_creates_it_leads_with_that_write():
+    it = waiting()
+    it.version = 40
+    it.wait_until_due()
+    it.fail(Kind.ACQUIRE, Failure.GONE)
+    assert it.core.due == pytest.approx(it.now + TAKEOVER_S)
+    it.wait_until_due()
+    (started,) = it.succeed(Kind.ACQUIRE)
+    assert started.term.token == 41
 
 
 def test_a_create_that_lands_only_after_the_lease_of_another_came_and_went_starts_no_work():
