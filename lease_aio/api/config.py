@@ -18,7 +18,7 @@ from kubernetes_asyncio.config.kube_config import ConfigNode, KubeConfigLoader, 
 
 from lease_aio.api.certificates import not_after
 from lease_aio.api.plugins import ExecPlugin, cluster_info
-from lease_aio.api.sources import ProviderSource, TokenFile
+from lease_aio.api.sources import ProviderSource, TokenFile, load
 from lease_aio.errors import ConfigurationError, NoCluster
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -126,7 +126,7 @@ async def _from_kubeconfig(paths: str, context: str | None, what: str) -> Loaded
     configuration = Configuration()
     loader: Any = KubeConfigLoader(config_dict=merged, active_context=chosen.context, config_base_path=None)
     try:
-        await loader.load_and_set(configuration)
+        await load(loader, configuration)
     except (ConfigException, ValueError, TypeError, AttributeError, OSError) as error:
         raise ConfigurationError(f"{where}, context {chosen.context!r}: {error}; mend it there") from error
     await _add_credentials(configuration, chosen, loader, where)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config.kube_config import KubeConfigLoader
@@ -16,6 +17,7 @@ from lease_aio.errors import ConfigurationError
 
 _FILE_EVERY_S = 60.0  # a kubelet replaces a token when a fifth of its life is left
 _LOADER_EVERY_S = 60.0
+_LOADER_TIMEOUT_S = 60.0
 
 
 def set_token(configuration: Configuration, token: str) -> None:
@@ -63,6 +65,21 @@ class ProviderSource:
         """See `CredentialSource`."""
         self._ask_at = self._now() + _LOADER_EVERY_S
         try:
-            await self._loader.load_and_set(configuration)
+            await load(self._loader, configuration)
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"the auth-provider of the kubeconfig brought no token: {error}") from error
+
+
+async def load(loader: Any, configuration: Configuration) -> None:
+    """Let a loader of kubernetes_asyncio fill the Configuration: a provider may run a command, or ask a server, for it.
+
+    Raises:
+        ValueError: that took more than a minute; and whatever the loader raises, of which HTTP errors become one, too.
+    """
+    try:
+        with anyio.fail_after(_LOADER_TIMEOUT_S):
+            await loader.load_and_set(configuration)
+    except TimeoutError as error:
+        raise ValueError(f"no answer within {_LOADER_TIMEOUT_S:g} s") from error
+    except aiohttp.ClientError as error:
+        raise ValueError(str(error) or type(error).__name__) from error

@@ -18,7 +18,7 @@ from lease_aio.clock import SystemClock
 from lease_aio.election import DuplicateIdentity, Ended, Event, Term, Waiting
 from lease_aio.election.coordinated import CandidateInfo
 from lease_aio.election.coordinated.info import check_candidate_name
-from lease_aio.errors import ConfigurationError, TermLost
+from lease_aio.errors import ConfigurationError, TermLost, Throttled, Unavailable
 from lease_aio.naming import check_lease_name
 from lease_aio.timing import Timing
 
@@ -89,14 +89,23 @@ async def lead(leases: LeaseClient, options: LeadOptions, output: Output) -> int
         TermLost: the term ended first; the command was stopped before this is raised. Not with `forever`.
         ApiError: the API server refuses, or cannot be reached at the start (with `forever` it is waited for).
     """
-    if not options.forever:
-        await probe(leases, name=options.name)
+    await _ask(leases, options, output)
     while True:
         try:
             return await _lead_once(leases, options, _Voice(output, leases, options))
         except TermLost:
             if not options.forever:
                 raise
+
+
+async def _ask(leases: LeaseClient, options: LeadOptions, output: Output) -> None:
+    """Ask once at the start; only with `forever` is a server that is away waited for, and then that is said."""
+    try:
+        await probe(leases, name=options.name)
+    except (Unavailable, Throttled) as error:
+        if not options.forever:
+            raise
+        output.note(f"lease-aio: warning: {error}; waiting for it")
 
 
 async def _lead_once(leases: LeaseClient, options: LeadOptions, voice: _Voice) -> int:

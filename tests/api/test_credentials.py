@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anyio
 import pytest
 import trustme
@@ -361,6 +362,28 @@ async def test_a_provider_of_kubernetes_asyncio_is_asked_every_minute() -> None:
     assert asked == 1
     with pytest.raises(ConfigurationError, match="oidc: bad answer"):
         await source.renew(configuration)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (aiohttp.ServerDisconnectedError(), "brought no token: Server disconnected"),
+        (None, r"brought no token: no answer within 0\.01 s"),
+    ],
+)
+async def test_a_provider_that_hangs_or_hangs_up_is_told_as_that(
+    trouble: Exception | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lease_aio.api.sources._LOADER_TIMEOUT_S", 0.01)
+
+    class Loader:
+        async def load_and_set(self, _configuration: Configuration) -> None:
+            if trouble is not None:
+                raise trouble
+            await anyio.sleep_forever()
+
+    with pytest.raises(ConfigurationError, match=words):
+        await ProviderSource(Loader()).renew(Configuration())  # type: ignore[arg-type]
 
 
 # --- what a plugin can do wrong ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lease_aio.cli.exits import Exit
-from tests.cli.rig import HTTP, PATIENCE_S, Command, served_port
+from tests.cli.rig import HTTP, PATIENCE_S, Command, kubeconfig, served_port
 
 pytestmark = pytest.mark.slow
 DURATION_S = 6
@@ -232,6 +233,21 @@ def test_a_lost_term_stops_the_command_and_has_a_code_of_its_own(place: Place, t
     assert seen[1]["reason"] == "deleted"
     assert f"the term on Lease default/{place.lease} is over: deleted" in stderr
     assert not alive(child)
+
+
+def test_with_forever_a_server_that_is_away_is_waited_for_and_that_is_said(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with Command("lead", "x", "--forever", "--json", "--kubeconfig", kubeconfig(tmp_path / "k", url)) as leading:
+            assert leading.process.stderr is not None
+            said = leading.process.stderr.readline()
+            leading.signal(signal.SIGTERM)
+            code, seen, stderr = leading.end()
+
+    assert said.startswith(f"lease-aio: warning: get leases.coordination.k8s.io default/x: {url}: the connection was")
+    assert said.endswith("; waiting for it\n")
+    assert (code, seen, stderr) == (Exit.TERMINATED, [], "")
 
 
 def test_with_forever_a_lost_term_is_contended_for_again(place: Place) -> None:
