@@ -167,6 +167,17 @@ async def test_a_hand_over_is_timed_from_the_release_to_the_next_holder_seen(scr
     assert scrape.sum("handover") == pytest.approx(5, abs=0.1)
 
 
+@pytest.mark.parametrize(("reason", "handovers", "seconds"), [("EXPIRED", 1, 3), ("DELETED", 1, 3), ("TAKEN", 0, 0)])
+async def test_a_loss_to_nobody_begins_a_hand_over(scrape, reason, handovers, seconds):
+    candidate = scrape.metrics.of("x")
+    candidate(Started(term=TERM))
+    candidate(Stopping(term=TERM, reason=EndReason[reason]))
+    await anyio.sleep(3)
+    candidate(Ended(term=TERM, reason=EndReason[reason], released=False))
+    candidate(Waiting(holder="other"))
+    assert (scrape.count("handover"), scrape.sum("handover")) == (handovers, pytest.approx(seconds))
+
+
 async def test_who_follows_the_lease_tells_the_hand_overs_of_others(scrape):
     seen = scrape.metrics.of("x")
     for holder, seconds in (("", 9), ("a", 5), ("", 2), ("", 1), ("b", 4), ("c", 4)):

@@ -19,7 +19,7 @@ from lease_aio.server.resources import EVENTS as SERVED_EVENTS
 from lease_aio.server.resources import RESOURCES, ResourceType
 from lease_aio.server.schema import Field, Scalar
 from lease_aio.server.shapes import top_level
-from lease_aio.server.status import forbidden
+from lease_aio.server.status import StatusError, forbidden, unauthorized
 from lease_aio.server.store import Store
 from lease_aio.telemetry.kube_events import EVENTS, PODS, KubeEvent, KubeEvents, PodLabel
 from lease_aio.testing import VirtualClock
@@ -44,6 +44,8 @@ class Cluster:
         self.admin = MemoryApi(self.store, wall_us=self.clock.wall_us)
         self.refuse = self.break_off = ""  # the resource that suffers it
         self.hang = self.lose_answers = False
+        self.slow_s = 0.0
+        self.answer: StatusError | None = None
         self.asked: list[str] = []
 
     def client(self) -> LeaseClient:
@@ -57,6 +59,9 @@ class Cluster:
             self.asked.append(call.resource)
         if self.hang or (self.lose_answers and moment is Moment.AFTER):
             await anyio.sleep_forever()
+        await anyio.sleep(self.slow_s)
+        if self.answer is not None:
+            raise self.answer
         if call.resource == self.refuse:
             resource = SERVED_PODS if self.refuse == "pods" else SERVED_EVENTS
             raise forbidden(resource, call.name, 'User "me" cannot')
@@ -146,9 +151,10 @@ async def test_more_events_than_are_kept_are_lost_and_that_is_said(cluster, capl
     async with cluster.client() as leases, KubeEvents(leases) as events:
         for number in range(100):
             events(Started(term=term(number)))
+            await anyio.sleep(0.001)
         cluster.hang = False
         await anyio.sleep(60)
-    assert len(await cluster.events()) <= 64
+    assert len(await cluster.events()) == 64
     assert sum("telemetry.lost" in record.getMessage() for record in caplog.records) == 1
 
 
@@ -157,6 +163,16 @@ async def test_a_cancelled_election_still_tells_its_end(cluster):
         async with cluster.client() as leases, KubeEvents(leases) as events, leases.lead("x", observer=events):
             await anyio.sleep_forever()
     assert await cluster.messages() == ["me became leader", "me stopped leading"]
+
+
+async def test_a_cancellation_waits_for_what_is_being_written(cluster):
+    cluster.slow_s = 1.0
+    with anyio.move_on_after(10):
+        async with cluster.client() as leases, KubeEvents(leases) as events:
+            await anyio.sleep(9.5)
+            events(Started(term=term(1)))
+            await anyio.sleep_forever()
+    assert await cluster.messages() == ["me became leader"]
 
 
 async def test_an_exception_of_the_bodys_own_passes_as_it_is(cluster):
@@ -248,6 +264,19 @@ async def test_the_pod_is_labelled_while_it_leads(cluster):
             assert await cluster.label() == "true"
         await anyio.sleep(1)
         assert await cluster.label() is None
+
+
+@pytest.mark.parametrize(
+    "answer", [unauthorized(), StatusError(409, "Conflict", "changed"), StatusError(429, "TooManyRequests", "later")]
+)
+async def test_what_may_pass_is_tried_again(cluster, answer):
+    await cluster.create_pod()
+    cluster.answer = answer
+    async with cluster.client() as leases, PodLabel(leases, pod="pod") as label, leases.lead("x", observer=label):
+        await anyio.sleep(20)
+        cluster.answer = None
+        await anyio.sleep(40)
+        assert await cluster.label() == "true"
 
 
 async def test_a_label_of_a_former_container_is_taken_off(cluster):
