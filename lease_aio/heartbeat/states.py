@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 
+from lease_aio.errors import ConfigurationError
 from lease_aio.scheduler import Renewal
+
+_FIRST_US, _LAST_US = -62_135_596_799_000_000, 253_402_300_799_999_999  # to an API server, less would be no time at all
+_ALL_YEARS_S = 1e12
+_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", re.ASCII)  # as the API documents a condition's reason
 
 
 class NodeState(enum.Enum):
@@ -83,8 +89,10 @@ class Trouble:
         return not (kept or self.delay_s or self.offset_s or self.drift)
 
     def wall_us(self, now: float, wall_us: int) -> int:
-        """What the node's wall clock shows while a true one shows `wall_us`."""
-        return wall_us + round((self.offset_s + self.drift * (now - self.skewed_at)) * 1e6)
+        """What the node's wall clock shows while a true one shows `wall_us`: nothing before year 1, nor after 9999."""
+        off_s = self.offset_s + self.drift * (now - self.skewed_at)
+        shown_us = wall_us + round(max(-_ALL_YEARS_S, min(_ALL_YEARS_S, off_s)) * 1e6)
+        return max(_FIRST_US, min(_LAST_US, shown_us))
 
     def state(self, now: float) -> NodeState | None:
         """What it makes of the node, if it goes before how its lease does."""
@@ -93,6 +101,17 @@ class Trouble:
         if self.paused:
             return NodeState.PAUSED
         return NodeState.SILENCED if self.silenced else None
+
+
+def checked_reason(reason: str) -> str:
+    """The reason itself, if a condition can have it.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if not _REASON.fullmatch(reason):
+        raise ConfigurationError(f"reason={reason!r} must be one word in CamelCase, such as 'KubeletNotReady'")
+    return reason
 
 
 def state_of(renewal: Renewal, trouble: Trouble | None, now: float) -> NodeState:

@@ -66,6 +66,10 @@ def write(path: Path, text: str) -> Path:
             "--step 1:1:6: at: this step begins at 30s, after the scenario's end at 20s: lower it, or raise 'duration'",
         ),
         (
+            {"steps": ["{at: 30s, crash: all, every: 1m}"]},
+            "--step 1:1:30: every: '1m' would be for ever: say how often, as times: 10 (10000 at most)",
+        ),
+        (
             {"steps": ["{at: 30s, unready: all}"]},
             "--step 1:1:20: unready is said of Node objects, and there are none: give --register",
         ),
@@ -141,7 +145,7 @@ def test_without_a_scenario_nothing_happens_until_it_is_stopped() -> None:
 
 
 def test_steps_can_be_given_one_by_one_and_beside_those_of_a_scenario() -> None:
-    steps = ["{at: 10s, silence: all, count: 2, name: out}", "{at: 20s, crash: all, of: out, every: 1m}"]
+    steps = ["{at: 10s, silence: all, count: 2, name: out}", "{at: 20s, crash: all, of: out, every: 1m, times: 9}"]
     alone = decide(FleetOptions(steps=steps)).scenario
     assert (alone.name, alone.duration_s) == ("steps of the command line", math.inf)
     assert [one.at_s for one in alone.plan()][:4] == [10, 20, 80, 140]

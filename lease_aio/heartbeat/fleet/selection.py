@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 
 from lease_aio.errors import ApiError, ConfigurationError
 from lease_aio.heartbeat.fleet.choose import choose
 from lease_aio.heartbeat.fleet.control import Control, check_s
-from lease_aio.heartbeat.states import NodeState
+from lease_aio.heartbeat.states import NodeState, checked_reason
 from lease_aio.model import Lease
-
-_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", re.ASCII)  # as the API documents a condition's reason
 
 
 class Verbs(ABC):
@@ -75,7 +72,7 @@ class Verbs(ABC):
 
         Args:
             offset_s: By so many seconds from now on; negative for a clock that was set back. 0 ends it.
-            drift: And by so many more after each true second.
+            drift: And by so many more after each true second. A clock stops at the years 1 and 9999.
 
         Raises:
             ConfigurationError: a number that is none.
@@ -110,7 +107,7 @@ class Verbs(ABC):
         Raises:
             ConfigurationError: this fleet reports no status; or no such word.
         """
-        return self._control.unready(self._meant(), _checked_reason(reason))
+        return self._control.unready(self._meant(), checked_reason(reason))
 
     def ready(self) -> tuple[str, ...]:
         """Let them report Ready=True again, likewise.
@@ -253,9 +250,3 @@ def _finite(what: str, number: float) -> float:
     if not math.isfinite(number):
         raise ConfigurationError(f"{what}={number!r} must be a finite number of seconds")
     return number
-
-
-def _checked_reason(reason: str) -> str:
-    if not _REASON.fullmatch(reason):
-        raise ConfigurationError(f"reason={reason!r} must be one word in CamelCase, such as 'KubeletNotReady'")
-    return reason

@@ -45,7 +45,7 @@ def read_choice(selector: Item, fields: Mapping[str, Item], at_s: float, named: 
 
 
 def _selector(item: Item) -> str:
-    if not item.is_text:
+    if not item.raw.strip():
         item.refuse(f"{item.key}: say which nodes: a label selector such as zone=b, or {EVERYBODY}")
     if item.raw == EVERYBODY:
         return ""

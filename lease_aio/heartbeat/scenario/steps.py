@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NoReturn
 
+from lease_aio.errors import ConfigurationError
 from lease_aio.heartbeat.scenario.choices import AMONG_KEYS, AMOUNT_KEYS, Named, read_choice
 from lease_aio.heartbeat.scenario.document import Item
 from lease_aio.heartbeat.scenario.model import UNDONE_BY, Again, Choice, Deed, Step, Verb
 from lease_aio.heartbeat.scenario.units import duration_text
+from lease_aio.heartbeat.states import checked_reason
 
 _OF_FLEET = {Verb.GROW, Verb.SHRINK}
 _WRITTEN = [verb for verb in Verb if verb not in {Verb.REVIVE, Verb.RESUME, Verb.READY}]  # those come with `for`
@@ -99,9 +101,17 @@ def _deed(verb: Verb, fields: Fields) -> Deed:
         case Verb.RESTART:
             return Deed(verb=verb, down_s=fields["down"].duration("10s") if "down" in fields else 0.0)
         case Verb.UNREADY:
-            return Deed(verb=verb, reason=fields["reason"].text("KubeletNotReady") if "reason" in fields else "")
+            return Deed(verb=verb, reason=_reason(fields["reason"]) if "reason" in fields else "")
         case _:
             return Deed(verb=verb)
+
+
+def _reason(item: Item) -> str:
+    reason = item.text("KubeletNotReady")
+    try:
+        return checked_reason(reason)
+    except ConfigurationError as error:
+        item.refuse(str(error))
 
 
 def _needed(verb: Verb, fields: Fields, key: str, example: str) -> Item:
@@ -132,8 +142,11 @@ def _repeated(once: Step, fields: Fields, duration_s: float) -> Step:
             f"for: {fields['for'].raw!r} is not shorter than every: {every.raw!r}, so the same nodes would begin again "
             f"before they ended: lower 'for', or write choose: {Again.OTHERS.value}"
         )
-    most = _MOST_TIMES if duration_s == math.inf else int((duration_s - once.ends_s) / every_s + 1e-9) + 1
-    times = fields["times"].whole(1, _MOST_TIMES) if "times" in fields else min(most, _MOST_TIMES)
+    most = math.inf if duration_s == math.inf else int((duration_s - once.ends_s) / every_s + 1e-9) + 1
+    if "times" not in fields and most > _MOST_TIMES:
+        often = "for ever" if most == math.inf else f"{most} times until the end"
+        every.refuse(f"every: {every.raw!r} would be {often}: say how often, as times: 10 ({_MOST_TIMES} at most)")
+    times = fields["times"].whole(1, _MOST_TIMES) if "times" in fields else int(most)
     step = replace(once, every_s=every_s, times=times, again=again)
     if step.times > most:
         _too_late(fields["times"], f"{step.times} times end at {duration_text(step.ends_s)}", duration_s)

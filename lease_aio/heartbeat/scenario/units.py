@@ -8,10 +8,11 @@ _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(rf"(?P<sign>-?)(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?", re.ASCII)
 _SHARE = re.compile(rf"(?P<sign>-?){_NUMBER}%", re.ASCII)
 _UNITS_S = (3600.0, 60.0, 1.0, 0.001)
+_LONGEST_S = 1e9
 
 
 def parse_duration(text: str) -> float | None:
-    """Seconds, of hours, minutes, seconds and milliseconds in this order; None where it is no duration."""
+    """Seconds, of hours, minutes, seconds and milliseconds in this order; None for no duration, and for 30 years."""
     found = _DURATION.fullmatch(text)
     if found is None:
         return None
@@ -19,6 +20,8 @@ def parse_duration(text: str) -> float | None:
     if not any(parts):
         return None
     seconds = sum(float(part) * unit_s for part, unit_s in zip(parts, _UNITS_S, strict=True) if part)
+    if not seconds < _LONGEST_S:
+        return None
     return -seconds if found["sign"] else seconds
 
 

@@ -362,6 +362,20 @@ async def test_a_drifting_clock_is_off_by_more_with_each_second():
         assert 5 + 0.01 * 980 - 11 < ahead_s < 5 + 0.01 * 1000
 
 
+@pytest.mark.parametrize(
+    ("offset_s", "drift", "shown"),
+    [(-1e300, 0.0, "0001-01-01T00:00:01"), (1e300, 0.0, "9999-12-31T23:59:59"), (0.0, 1e300, "9999-12-31T23:59:59")],
+)
+async def test_a_clock_shows_no_time_that_cannot_be_written(offset_s, drift, shown):
+    async with staged() as stage, Fleet(*stage.fleet_parts, nodes=2, register=True) as fleet:
+        await anyio.sleep(11)
+        fleet.nodes["node-0"].skew(offset_s, drift=drift)
+        await anyio.sleep(460)  # a status is written, too
+        assert str((await stage.lease("node-0")).spec.renew_time).startswith(shown)
+        assert str((await stage.node("node-0")).status.condition("Ready").last_heartbeat_time).startswith(shown)
+        assert fleet.report().fresh == 2
+
+
 # Crashes
 
 

@@ -135,6 +135,14 @@ def test_a_time_that_cannot_be_is_refused_at_its_place(at, message):
             ["at: 1m", "crash: all", "every: 30s", "times: 0"],
             "6:12: times: '0' must be a whole number from 1 to 10000",
         ),
+        (
+            ["at: 1m", "crash: all", "every: 9ms"],
+            "5:12: every: '9ms' would be 20001 times until the end: say how often, as times: 10 (10000 at most)",
+        ),
+        (
+            ["at: 1m", "crash: all", "for: 9999999h"],
+            "5:10: for: '9999999h' is no duration: write for example 90s (units: h, m, s, ms, as in 1m30s)",
+        ),
     ],
 )
 def test_times_that_do_not_fit_together_are_refused(lines, message):
@@ -142,7 +150,7 @@ def test_times_that_do_not_fit_together_are_refused(lines, message):
 
 
 def test_more_actions_than_can_be_remembered_are_refused():
-    text = "duration: 24h\nsteps:\n  - {at: 0s, crash: all, every: 1s, over: 60s, choose: each}\n"
+    text = "duration: 24h\nsteps:\n  - {at: 0s, crash: all, every: 1s, times: 10000, over: 60s, choose: each}\n"
     assert refusal(text) == (
         "3:21: up to this step there are 2000000 actions, more than the 100000 that can be planned: "
         "lower 'times', or leave out 'over'"
@@ -208,6 +216,10 @@ def test_more_actions_than_can_be_remembered_are_refused():
             "5:15: 'grow' chooses no nodes, so 'fraction' means nothing: write grow: 20",
         ),
         (
+            ["at: 60s", "unready: all", "reason: out of order"],
+            "5:13: reason='out of order' must be one word in CamelCase, such as 'KubeletNotReady'",
+        ),
+        (
             ["at: 60s", "heal: all", "of: outage"],
             "5:9: of: no step above is named 'outage'; give that step a 'name' first",
         ),
@@ -221,6 +233,12 @@ def test_a_selector_that_cannot_be_parsed_is_refused():
     message = of_step("at: 60s", "silence: zone in (a")
     assert message.startswith("4:14: silence: ")
     assert "'zone in (a'" in message
+
+
+@pytest.mark.parametrize("nodes", ["", "'  '", "[zone=b]"])
+def test_a_step_says_for_whom(nodes):
+    expected = "silence: say which nodes: a label selector such as zone=b, or all"
+    assert of_step("at: 60s", f"silence: {nodes}").partition(": ")[2] == expected
 
 
 @pytest.mark.parametrize(

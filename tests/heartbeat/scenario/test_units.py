@@ -8,7 +8,25 @@ from lease_aio.heartbeat.scenario.units import duration_text, parse_duration, pa
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-", "s", "60", "1.5", "60 s", "1s2m", "1m1m", ".5s", "1.s", "1e3s", "٣s", "90S", "1d"]
+    "text",
+    [
+        "",
+        "-",
+        "s",
+        "60",
+        "1.5",
+        "60 s",
+        "1s2m",
+        "1m1m",
+        ".5s",
+        "1.s",
+        "1e3s",
+        "٣s",
+        "90S",
+        "1d",
+        "277778h",
+        "9" * 400 + "h",
+    ],
 )
 def test_what_is_no_duration_is_none(text):
     assert parse_duration(text) is None
