@@ -79,15 +79,32 @@ class Credentials:
         Raises:
             TransportError: there should be one, and the hook that should bring it failed; or it is none.
         """
-        if self._is_fixed:
-            return self._sendable()
-        if self._now() >= self._look_at and self._running is None:
-            self._start(renew=False)
-        if self._identity() == _NOTHING:
+        if not self.at_hand():
             await self._finished()
             if self._error is not None and self._identity() == _NOTHING:
                 raise self._error
-        return self._sendable()
+        return self.held()
+
+    def at_hand(self) -> bool:
+        """Whether `header` would not wait. Has the hook asked if it is time to."""
+        if self._is_fixed:
+            return True
+        if self._now() >= self._look_at and self._running is None:
+            self._start(renew=False)
+        return self._identity() != _NOTHING
+
+    def held(self) -> str | None:
+        """The Authorization header as it is now, or None for none.
+
+        Raises:
+            TransportError: what is held cannot be sent.
+        """
+        held = self._held()
+        if held != self._seen_sendable:
+            if held is not None and not held.isprintable():
+                raise TransportError(Fault.CREDENTIALS, "the token holds a line break or the like", sent=False)
+            self._seen_sendable = held
+        return held
 
     async def renew(self, generation: int) -> bool:
         """Ask for other credentials than those of `generation`; one renewal serves all that ask meanwhile.
@@ -119,14 +136,6 @@ class Credentials:
         prefix = self._configuration.api_key_prefix.get(BEARER) if key else None
         held: str = f"{prefix} {key}" if prefix else key or ""
         return held.strip() or None
-
-    def _sendable(self) -> str | None:
-        held = self._held()
-        if held != self._seen_sendable:
-            if held is not None and not held.isprintable():
-                raise TransportError(Fault.CREDENTIALS, "the token holds a line break or the like", sent=False)
-            self._seen_sendable = held
-        return held
 
     def _identity(self) -> tuple[str | None, str | None]:
         return self._held(), self._configuration.cert_file

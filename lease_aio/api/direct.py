@@ -11,11 +11,12 @@ import importlib.util
 import os
 import socket
 import ssl
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from lease_aio.api.http import AiohttpTransport
+from lease_aio.api.http import AiohttpTransport, explained
 from lease_aio.api.pool import Pool, connect
 from lease_aio.api.transport import Answer, Fault, TransportError
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from lease_aio.api.connection import Connection
 
+R = TypeVar("R")
+
+_BLOCKS_KEPT = 8  # of encoded headers: a transport sends the same few again and again
 _NEEDED = ("httptools", "aiohappyeyeballs")
 
 
@@ -64,7 +68,8 @@ class DirectTransport(AiohttpTransport):
         self._is_ordinary = self._proxy is None and not self._connections and "@" not in parts.netloc
         self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._prefix = parts.path
-        self._constant = _encoded({"Host": parts.netloc, **self._headers})
+        self._constant = (("Host", parts.netloc), *self._headers.items())
+        self._encoded = lru_cache(maxsize=_BLOCKS_KEPT)(_encoded)
         self._pool = Pool()
         self._pool_certificate = self._certificate
 
@@ -73,46 +78,78 @@ class DirectTransport(AiohttpTransport):
         await super().__aexit__(*exc)
         await asyncio.sleep(0)  # for the transports to say that they are closed
 
-    async def _exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    async def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout_s: float,
+    ) -> Answer:
+        """See `Transport.request`. What has to wait for nothing but the answer costs no timer of its own."""
         if not self._is_ordinary:
-            return await super()._exchange(method, target, headers, body)
-        authorization = await self._credentials.header()
-        generation = self._credentials.generation
-        answer = await self._ask(method, self._request(method, target, headers, authorization, body))
-        if answer.status != 401:
-            return answer
-        self._note_sent(sent=False)  # what was answered with 401 was not done
-        if not await self._credentials.renew(generation):
-            return answer
-        authorization = await self._credentials.header()
-        return await self._ask(method, self._request(method, target, headers, authorization, body))
+            return await super().request(method, target, headers=headers, body=body, timeout_s=timeout_s)
+        self._note_sent(sent=False)
+        until = asyncio.get_running_loop().time() + timeout_s
+        credentials = self._credentials
+        try:
+            if not credentials.at_hand():
+                await _within(until, credentials.header())
+            generation = credentials.generation
+            answer = await self._ask(method, target, headers, body, until)
+            if answer.status != 401:
+                return answer
+            self._note_sent(sent=False)  # what was answered with 401 was not done
+            if not await _within(until, credentials.renew(generation)):
+                return answer
+            await _within(until, credentials.header())
+            return await self._ask(method, target, headers, body, until)
+        except (OSError, ssl.CertificateError) as error:
+            raise explained(error, sent=self._was_sent(), timeout_s=timeout_s) from error
 
-    def _request(
-        self, method: str, target: str, headers: Mapping[str, str], authorization: str | None, body: bytes | None
-    ) -> bytes:
-        own = _encoded(headers if authorization is None else {**headers, "Authorization": authorization})
+    async def _ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, until: float
+    ) -> Answer:
+        request = self._request(method, target, headers, body)
+        spare = self._spare()
+        pool, connection = (self._pool, spare) if spare is not None else await _within(until, self._opened())
+        self._note_sent(sent=True)
+        try:
+            answer = await connection.ask(request, until)
+        except TimeoutError:
+            raise
+        except OSError:
+            if method != "GET" or connection.begun:
+                raise
+            connection = await _within(until, self._connect())
+            answer = await connection.ask(request, until)
+        pool.give_back(connection)
+        return answer
+
+    def _request(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+        authorization = self._credentials.held()
+        own = headers.items() if authorization is None else (*headers.items(), ("Authorization", authorization))
         first = f"{method} {self._prefix}{target} HTTP/1.1\r\n".encode("ascii")
+        block = self._encoded((*self._constant, *own))
         if body is None:
-            return b"%b%b%b\r\n" % (first, self._constant, own)
-        return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (first, self._constant, own, len(body), body)
+            return b"%b%b\r\n" % (first, block)
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (first, block, len(body), body)
 
-    async def _ask(self, method: str, request: bytes) -> Answer:
+    def _spare(self) -> Connection | None:
+        """A kept connection, if there is one, and it shows the certificate of now."""
+        if self._session is None or self._pool_certificate != self._configuration.cert_file:
+            return None
+        return self._pool.take()
+
+    async def _opened(self) -> tuple[Pool, Connection]:
+        """A connection, new if need be, and where it is given back."""
         await self._current_session()  # it is open, and shows the certificate of now
         if self._pool_certificate != self._certificate:
             self._pool.close()
             self._pool, self._pool_certificate = Pool(), self._certificate
         pool = self._pool
-        connection = pool.take() or await self._connect()
-        self._note_sent(sent=True)
-        try:
-            answer = await connection.ask(request)
-        except OSError:
-            if method != "GET" or connection.begun:
-                raise
-            connection = await self._connect()
-            answer = await connection.ask(request)
-        pool.give_back(connection)
-        return answer
+        return pool, pool.take() or await self._connect()
 
     async def _connect(self) -> Connection:
         name = self._configuration.tls_server_name or self._host
@@ -128,5 +165,10 @@ class DirectTransport(AiohttpTransport):
             raise TransportError(Fault.REFUSED, str(error), sent=False) from error
 
 
-def _encoded(headers: Mapping[str, str]) -> bytes:
-    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("utf-8")
+async def _within(until: float, work: Coroutine[Any, Any, R]) -> R:
+    async with asyncio.timeout_at(until):
+        return await work
+
+
+def _encoded(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("utf-8")

@@ -118,13 +118,17 @@ class AiohttpTransport:
         """Whether the present request may have reached the server."""
         _connected.set(sent)
 
+    @staticmethod
+    def _was_sent() -> bool:
+        return _connected.get()
+
     async def _bounded(self, work: Coroutine[Any, Any, R], timeout_s: float) -> R:
         self._note_sent(sent=False)
         try:
             async with asyncio.timeout(timeout_s):
                 return await work
         except (aiohttp.ClientError, OSError, ssl.CertificateError) as error:
-            raise _explained(error, sent=_connected.get(), timeout_s=timeout_s) from error
+            raise explained(error, sent=self._was_sent(), timeout_s=timeout_s) from error
 
     async def _exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         response = await self._send(method, target, headers, body)
@@ -257,7 +261,7 @@ class AiohttpStream:
             async with asyncio.timeout(timeout_s):
                 return await reading
         except (aiohttp.ClientError, OSError) as error:
-            raise _explained(error, sent=True, timeout_s=timeout_s) from error
+            raise explained(error, sent=True, timeout_s=timeout_s) from error
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:
@@ -326,7 +330,8 @@ _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
 )
 
 
-def _explained(error: BaseException, *, sent: bool, timeout_s: float) -> TransportError:
+def explained(error: BaseException, *, sent: bool, timeout_s: float) -> TransportError:
+    """What is raised in place of an error from below."""
     fault = next((fault for kind, fault in _FAULTS if isinstance(error, kind)), Fault.BROKEN)
     detail = f"waited {timeout_s:g} s" if fault is Fault.TIMEOUT else str(error) or type(error).__name__
     return TransportError(fault, detail, sent=sent)

@@ -12,6 +12,7 @@ from kubernetes_asyncio.client import Configuration
 
 from lease_aio.api import LEASES, AiohttpTransport, RestApi, direct
 from lease_aio.api.direct import DirectTransport, open_transport
+from lease_aio.api.pool import connect
 from lease_aio.api.transport import Answer, TransportError
 from lease_aio.errors import Unavailable
 from tests.api import servers
@@ -191,6 +192,31 @@ async def test_requests_under_way_at_the_end_leave_no_connection_behind() -> Non
                 await transport.request("GET", "/", headers={}, timeout_s=0.05)
         async with asyncio.timeout(30):
             await closed.wait()
+
+
+@pytest.mark.parametrize("before_s", [5.0, 0.1], ids=["the alarm is set later", "the alarm rings before"])
+async def test_each_request_on_a_kept_connection_has_its_own_end(before_s: float) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(COUNTED)
+        await reader.read()
+
+    async with talking(talk) as port, rest(f"http://127.0.0.1:{port}") as api:
+        assert await api.replace(LEASES, LEASE, timeout_s=before_s) == LEASE
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(Unavailable, match="no answer in time.*waited 0.2 s"):
+            await api.replace(LEASES, LEASE, timeout_s=0.2)
+        assert asyncio.get_running_loop().time() - began >= 0.2
+
+
+async def test_a_connection_that_was_lost_says_so_instead_of_waiting() -> None:
+    talk = Talker(COUNTED, hang_up=True)
+    async with talking(talk) as port:
+        connection = await connect("127.0.0.1", port, None, "")
+        connection.abort()
+        await asyncio.sleep(0)
+        with pytest.raises(ConnectionResetError, match="hung up"):
+            await connection.ask(b"GET / HTTP/1.1\r\n\r\n", asyncio.get_running_loop().time() + 5)
 
 
 def test_the_direct_way_is_taken_where_the_extra_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
