@@ -19,6 +19,7 @@ EXAMPLES = [
     pytest.param(name, language, source, id=f"{name}-{at}")
     for name, text in DOCS.items()
     for at, (language, source) in enumerate(LANGUAGES.findall(text))
+    if not (name == "testing.md" and "import pytest" in source)  # a suite: see tests/testing/test_the_guide.py
 ]
 NAMED_TESTS = sorted({found for text in DOCS.values() for found in re.findall(r"\btests/[\w/.]+(?:::\w+)?", text)})
 WORLDS = 12_000
@@ -67,16 +68,24 @@ def test_every_test_that_is_named_exists(named: str) -> None:
 
 @pytest.mark.parametrize("name", DOCS)
 def test_every_link_leads_somewhere(name: str) -> None:
-    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in _headings(name)}
     for target in re.findall(r"\]\(([^)]+)\)", DOCS[name]):
-        if target.startswith("#"):
-            assert target[1:] in headings
-        elif not target.startswith("https://"):
-            assert (ROOT / "docs" / target).exists()
+        if not target.startswith("https://"):
+            page, _, heading = target.partition("#")
+            assert (ROOT / "docs" / page).exists()
+            assert not heading or heading in _anchors(page or name), target
 
 
-def _headings(name: str) -> list[str]:
-    return [line for line in DOCS[name].splitlines() if line.startswith("#")]
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text()):
+        if not target.startswith("https://"):
+            page, _, heading = target.partition("#")
+            assert (ROOT / page).exists()
+            assert not heading or heading in _anchors(Path(page).name), target
+
+
+def _anchors(name: str) -> set[str]:
+    headings = [line for line in DOCS[name].splitlines() if line.startswith("#")]
+    return {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in headings}
 
 
 def test_the_readme_leads_to_all_of_them() -> None:

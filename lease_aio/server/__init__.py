@@ -3,8 +3,7 @@
 `serve` runs it on loopback, for any client that speaks to Kubernetes (kubectl included). `Store` is its pure
 state (objects, compare-and-swap, history); a client that needs no network may sit right on it.
 
-Served: leases and lease candidates, nodes, namespaces. Not served: everything else, server-side apply, YAML
-bodies.
+Served: leases and lease candidates, nodes, namespaces, events. Not served: everything else, and server-side apply.
 """
 
 from lease_aio.server.embedded import EmbeddedServer, serve
