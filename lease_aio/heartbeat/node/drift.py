@@ -22,7 +22,7 @@ _SCALES: Mapping[str, Fraction] = {
     "m": Fraction(1, 1000),
     "": Fraction(1),
 }
-_QUANTITY = re.compile(r"([+-]?[0-9.]+)([A-Za-z]*)([+-]?[0-9]*)", re.ASCII)
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([A-Za-z]*)([+-]?[0-9]{0,2})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,9 +135,14 @@ def _pairs(addresses: tuple[NodeAddress, ...]) -> set[tuple[str, str]]:
 def _holds(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     """Whether these quantities are there. An API server writes them its own way: 1024Mi comes back as 1Gi."""
     return all(
-        resource in found and (found[resource] == amount or _amount(found[resource]) == _amount(amount))
+        resource in found and (found[resource] == amount or _is_same(found[resource], amount))
         for resource, amount in wanted.items()
     )
+
+
+def _is_same(found: str, wanted: str) -> bool:
+    amount = _amount(found)
+    return amount is not None and amount == _amount(wanted)
 
 
 @lru_cache(maxsize=4096)

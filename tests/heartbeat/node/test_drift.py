@@ -68,6 +68,11 @@ def test_a_quantity_that_the_server_wrote_its_own_way_is_the_same(written):
     assert drift_of(node(capacity=written, allocatable=written), KIND, "") is None
 
 
+@pytest.mark.parametrize("odd", ["many", "1.2.3", ".", "1e999999999", "1Zi"])
+def test_what_is_no_quantity_is_another_one(odd):
+    assert drift_of(node(capacity={"cpu": odd, "memory": "2Gi"}), KIND, "").rest
+
+
 def test_what_others_have_added_is_theirs():
     found = node()
     found = node(

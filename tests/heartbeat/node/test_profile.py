@@ -28,6 +28,7 @@ def addresses(name, **profile):
     [
         ({"capacity": {"cpu": 8}}, r"capacity: cpu=8 must be a quantity in a string"),
         ({"capacity": {"memory": "32 GB"}}, r"capacity: memory='32 GB' must be a quantity"),
+        ({"capacity": {"memory": "1e999999999"}}, r"capacity: memory='1e999999999' must be a quantity"),
         ({"allocatable": {"cpu": ""}}, "allocatable: cpu=''"),
         ({"labels": {"a b": "c"}}, "labels: key 'a b'"),
         ({"labels": {"a": "b c"}}, "labels: a 'b c' is written as a label"),
