@@ -123,7 +123,7 @@ class Crew:
         with anyio.move_on_after(self._rules.renewal.request_timeout_s + 1):
             await self._control.drain()
         if self._rules.delete_on_exit:
-            self._undeleted.update((one.beat.name, one) for one in hollows if one.node_uid or one.beat.created_uid)
+            self._undeleted.update((one.beat.name, one) for one in hollows if _has_created(one))
             await self._delete_all()
 
     async def _register_and_start(self, member: Member) -> None:
@@ -177,7 +177,7 @@ class Crew:
         """Delete the lease and the Node, if they are still those that this fleet created."""
         name = hollow.beat.name
         try:
-            if uid := hollow.beat.created_uid:
+            if uid := hollow.beat.created_uid or await self._uid_of_unanswered(hollow.beat):
                 await self._delete_own(LEASES, name, self._rules.renewal.namespace, uid)
             if hollow.node_uid:
                 await self._delete_own(NODES, name, "", hollow.node_uid)
@@ -186,6 +186,15 @@ class Crew:
         else:
             if self._undeleted.get(name) is hollow:
                 del self._undeleted[name]
+
+    async def _uid_of_unanswered(self, beat: Beat) -> str:
+        """Of the lease that a create has made to which no answer came; empty if there is none."""
+        if beat.creating is None:
+            return ""
+        with contextlib.suppress(NotFound):
+            lease = await self._group.api.get(LEASES, beat.name, self._rules.renewal.namespace)
+            return lease.metadata.uid if lease.spec.renew_time == beat.creating else ""
+        return ""
 
     async def _delete_own(self, resource: Resource[Any], name: str, namespace: str, uid: str) -> None:
         with contextlib.suppress(NotFound, Conflict):
@@ -197,3 +206,8 @@ class Crew:
 
     def _heard(self, name: str, error: ApiError) -> None:
         self._group.failed(name, self._group.clock.now(), error)
+
+
+def _has_created(hollow: Hollow) -> bool:
+    """Whether something was created for it, or may have been."""
+    return bool(hollow.node_uid or hollow.beat.created_uid or hollow.beat.creating)

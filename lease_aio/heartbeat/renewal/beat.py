@@ -27,9 +27,10 @@ class Beat(Sender[Request, Lease | Node]):
     Attributes:
         renewer: As given.
         created_uid: Of the lease, if it did not exist before: whoever cleans up may delete that one, and no other.
+        creating: The renewTime in a create to which no answer has come: a lease that bears it was made by that.
     """
 
-    __slots__ = ("_creating", "_starts_pass", "created_uid", "renewer")
+    __slots__ = ("_starts_pass", "created_uid", "creating", "renewer")
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Beat(Sender[Request, Lease | Node]):
     ) -> None:
         self.renewer = renewer
         self.created_uid = created_uid
-        self._creating = creating
+        self.creating = creating
         self._starts_pass = True
         super().__init__(group, due)
 
@@ -83,7 +84,7 @@ class Beat(Sender[Request, Lease | Node]):
             Renewer(old.rules, old.name, old.holder),
             due=due,
             created_uid=self.created_uid,
-            creating=self._creating,
+            creating=self.creating,
         )
 
     def reconnects(self, now: float) -> float:
@@ -114,7 +115,7 @@ class Beat(Sender[Request, Lease | Node]):
             case Replace(lease=lease):
                 return await api.replace(LEASES, lease, timeout_s=timeout_s)
             case Create(lease=lease):
-                self._creating = lease.spec.renew_time
+                self.creating = lease.spec.renew_time
                 return await api.create(LEASES, lease, timeout_s=timeout_s)
             case Read():
                 return await api.get(LEASES, self.name, self.renewer.rules.namespace, timeout_s=timeout_s)
@@ -126,15 +127,15 @@ class Beat(Sender[Request, Lease | Node]):
         step = self.renewer.succeeded(answer, now)
         if step.renewed:
             self._group.tally.renewed(now, self.renewal.last_success)
-        if self._creating is not None and isinstance(answer, Lease):
+        if self.creating is not None and isinstance(answer, Lease):
             self._note_created(request, answer)
         return self._verdict(step, now, None)
 
     def _note_created(self, request: Request, lease: Lease) -> None:
         """Whether a create made this lease: it was answered, or the lease bears the very time that was written."""
-        if isinstance(request, Create) or lease.spec.renew_time == self._creating:
+        if isinstance(request, Create) or lease.spec.renew_time == self.creating:
             self.created_uid = lease.metadata.uid
-        self._creating = None
+        self.creating = None
 
     def _failed(self, error: ApiError) -> Verdict:
         now = self._group.clock.now()

@@ -450,6 +450,20 @@ async def test_what_is_cut_off_stays_so_over_a_restart():
         assert stage.calls == ["get leases", "update leases"]
 
 
+@pytest.mark.parametrize("after", [lambda node: node.restart(down_s=5), lambda node: node.crash()])
+async def test_a_lease_whose_create_was_on_its_way_at_a_crash_is_taken_away_too(after):
+    async with staged(latency_s=2) as stage:
+        async with Fleet(*stage.fleet_parts, nodes=1, delete_on_exit=True) as fleet:
+            await anyio.sleep(3)
+            assert stage.calls[-1] == "create leases"
+            after(fleet.nodes["node-0"])
+            await anyio.sleep(20)
+            assert stage.calls.count("create leases") == 1
+            assert await stage.lease("node-0") is not None
+        assert await stage.lease("node-0") is None
+        assert fleet.undeleted == ()
+
+
 async def test_a_lease_created_before_a_crash_is_still_taken_away_at_the_end():
     async with staged() as stage:
         async with Fleet(*stage.fleet_parts, nodes=2, delete_on_exit=True) as fleet:
