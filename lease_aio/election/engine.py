@@ -19,14 +19,14 @@ from lease_aio.scheduler import Scheduler
 
 
 class Contender(Protocol):
-    """Who contends or leads."""
+    """Who contends, leads, or looks on."""
 
     def client_closed(self) -> None:
         """Nothing renews any more: end now. Called once, from the event loop; must not raise."""
 
 
 class Roster:
-    """All that contend or lead through one client. When that ends, none of them waits, or believes, for ever."""
+    """All that contend, lead or look on through one client. When that ends, none waits, or believes, for ever."""
 
     def __init__(self) -> None:
         self._contenders: dict[Contender, None] = {}

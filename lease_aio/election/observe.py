@@ -11,7 +11,7 @@ import anyio
 from lease_aio.api import LEASES
 from lease_aio.election.engine import Engine
 from lease_aio.election.watches import Subscription
-from lease_aio.errors import ApiError, NotFound, Throttled, Unavailable
+from lease_aio.errors import ApiError, ConfigurationError, NotFound, Throttled, Unavailable
 from lease_aio.model import Lease, MicroTime
 from lease_aio.timing import Timing
 
@@ -61,6 +61,7 @@ class Observation:
 
     Raises from the loop:
         Refused: the Lease cannot be read.
+        ConfigurationError: the LeaseClient was left meanwhile, and shows nothing more.
     """
 
     def __init__(self, engine: Engine, *, name: str, namespace: str, timing: Timing) -> None:
@@ -70,15 +71,18 @@ class Observation:
         self._seen_at = -math.inf
         self._read = False  # something is known
         self._polling = False
+        self._client_closed = False
         self._told: Holding | None = None
         self._news = anyio.Event()
         self._subscription: Subscription[Lease] | None = None
 
     async def __aenter__(self) -> Self:
+        self._engine.roster.join(self)
         self._subscription = self._engine.watches.subscribe(self._namespace, self._name, self)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._engine.roster.leave(self)
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
@@ -90,8 +94,13 @@ class Observation:
         if self._subscription is None:
             raise RuntimeError("the observation is not open: iterate it inside `async with`")
         while True:
-            while not self._read:
+            while not self._read and not self._client_closed:
                 await self._look()
+            if self._client_closed:
+                raise ConfigurationError(
+                    f"the LeaseClient was left, and shows nothing more of {self._namespace}/{self._name}: observe "
+                    "inside its block"
+                )
             holding = read_holding(self._lease, expired=self._engine.clock.now() >= self._expires_at())
             if holding != self._told:
                 self._told = holding
@@ -121,6 +130,11 @@ class Observation:
     def watch_allowed(self) -> None:
         """See `watches.Listener`."""
         self._polling, self._read = False, False
+        self._news.set()
+
+    def client_closed(self) -> None:
+        """See `engine.Contender`."""
+        self._client_closed = True
         self._news.set()
 
     # ------------------------------------------------------------------ inside

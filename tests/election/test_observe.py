@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from lease_aio.api import LEASES
-from lease_aio.errors import Refused
+from lease_aio.errors import ConfigurationError, Refused
 from lease_aio.server.status import StatusError
 from tests.election.rig import TIMING, Network, Rig
 
@@ -103,3 +103,22 @@ async def test_a_server_that_is_away_for_a_while_is_waited_for():
         tasks.start_soon(mend)
         async with leases.observe("x", timing=TIMING) as holdings:
             assert (await anext(holdings)).holder == "first"
+
+
+async def test_who_looks_on_in_another_task_is_told_when_the_client_is_left():
+    rig, seen = Rig(), []
+    await rig.held_by("other")
+
+    async def look_on(leases):
+        async with leases.observe("x", timing=TIMING) as holdings:
+            seen.append((await anext(holdings)).holder)
+            with pytest.raises(ConfigurationError, match="LeaseClient was left, and shows nothing more of default/x"):
+                await anext(holdings)
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks, rig.client("a") as leases:
+            tasks.start_soon(look_on, leases)
+            await anyio.sleep(1)
+            assert leases.engine.roster.size == 1
+    assert seen == ["other"]
+    assert leases._roster.size == 0

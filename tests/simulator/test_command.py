@@ -9,6 +9,7 @@ from lease_aio.testing.simulator import command
 from lease_aio.testing.simulator.command import main
 from lease_aio.testing.simulator.mutants import MUTANTS, LeadsWithoutItsWork
 from lease_aio.testing.simulator.run import shrink, simulate, trace
+from lease_aio.testing.simulator.shell import SHELL_FAULTS
 
 
 def run(capsys, *arguments):
@@ -75,14 +76,17 @@ def test_small_scope_prints_what_it_visited(capsys):
     assert "0 violations" in out
 
 
-def test_the_whole_client_is_simulated(capsys):
-    try:
-        code, out = run(capsys, "--shell", "--seeds", "2")
-    finally:
-        structlog.reset_defaults()
-    assert code == 0
-    assert "2 seeds of the whole client" in out
-    assert "0 violations" in out
+def test_the_whole_client_is_simulated(capsys, monkeypatch):
+    for faults, expected in ((SHELL_FAULTS, 0), ({**SHELL_FAULTS, "a meteor": "it strikes the rack"}, 1)):
+        monkeypatch.setattr(command, "SHELL_FAULTS", faults)
+        try:
+            code, out = run(capsys, "--shell", "--seeds", "6")
+        finally:
+            structlog.reset_defaults()
+        assert "6 seeds of the whole client" in out
+        assert "0 violations" in out
+        assert ("never struck, so not tested (run more seeds): a meteor" in out) == (code == expected == 1)
+        assert code == expected
 
 
 def test_the_kill_table_is_printed(capsys, monkeypatch):

@@ -102,9 +102,7 @@ def _campaign(seeds: range, processes: int, plan: Plan) -> int:
         _say(f"seed {seed}: {what}")
     if tally.failing:
         _replay(tally.failing[0][0], plan)
-    silent = tally.silent(faults_of(plan))
-    if silent:
-        _say(f"never struck, so not tested (run more seeds): {', '.join(silent)}")
+    silent = _tell_silent(tally.silent(faults_of(plan)))
     return 1 if tally.violations or silent else 0
 
 
@@ -182,4 +180,11 @@ def _shell(seeds: range) -> int:
     rate = len(seeds) / (time.monotonic() - began)
     _say("\n".join(f"| {fault} | {faults[fault]:,} | {what} |" for fault, what in SHELL_FAULTS.items()))
     _say(f"{len(seeds):,} seeds of the whole client, {rate:.0f}/s, {terms:,} terms, {broken} violations")
-    return 1 if broken else 0
+    return 1 if broken or _tell_silent([fault for fault in SHELL_FAULTS if not faults[fault]]) else 0
+
+
+def _tell_silent(faults: Sequence[str]) -> bool:
+    """Whether there is any fault that never struck: it was not tested."""
+    if faults:
+        _say(f"never struck, so not tested (run more seeds): {', '.join(faults)}")
+    return bool(faults)
