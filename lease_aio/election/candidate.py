@@ -33,8 +33,8 @@ from lease_aio.election.events import (
     Waiting,
 )
 from lease_aio.election.failures import failure_of
-from lease_aio.election.guard import Ward
 from lease_aio.election.requests import Failure, Kind, Request
+from lease_aio.election.timekeeper import Timekeeper
 from lease_aio.election.watches import Subscription
 from lease_aio.errors import ApiError, ConfigurationError, LeaseAioError, NotFound
 from lease_aio.log import get_logger
@@ -44,7 +44,6 @@ from lease_aio.observers import check_observer
 from lease_aio.scheduler import Priority, Renewal, Verdict
 from lease_aio.timing import Timing
 
-_ANOTHER_MAY_LEAD = {EndReason.TAKEN, EndReason.DELETED}
 _RELEASE_REQUESTS = 2  # how many request time-outs a release may take before it is abandoned
 
 
@@ -108,13 +107,9 @@ class Candidate:
         self._decided = anyio.Event()  # started, or ended without a term
         self._ended = anyio.Event()
         self._last: Ended | None = None
-        self._timer = anyio.CancelScope()  # around the task that knows when the term ends
-        self._nap = anyio.CancelScope()  # around its sleep until then
+        self._timekeeper: Timekeeper | None = None  # of the present term
         self._on_stopping: Callable[[], None] | None = None
-        self._told_to_stop = math.inf
-        self._taken_at = math.inf  # since when the Lease is no longer ours, whatever the term's time
         self.stop_reason: EndReason | None = None
-        self._ward: Ward | None = None
 
     def _new_nominee(self, info: CandidateInfo) -> Nominee:
         return Nominee(
@@ -160,7 +155,7 @@ class Candidate:
             )
         self._engine.roster.join(self)
         now = self._engine.clock.now()
-        self.error, self.stop_reason, self._told_to_stop, self._taken_at = None, None, math.inf, math.inf
+        self.error = self.stop_reason = None
         self._decided, self._ended = anyio.Event(), anyio.Event()
         self._core.polling = False  # whether there is a watch is for the subscription to say
         self._core.contend(now)
@@ -219,9 +214,8 @@ class Candidate:
         if self._last is None and self._core.state is State.IDLE:
             raise ConfigurationError(f"the candidate for {self.namespace}/{self.name} was never started")
         now, ended = self._engine.clock.now(), self._ended
-        self._timer.cancel()
-        self._unguard()
-        self._report_overrun(now)
+        if self._timekeeper is not None:
+            self._timekeeper.work_stopped()
         try:
             if self._nominee is not None:
                 await self._withdraw(self._nominee, now)
@@ -259,11 +253,6 @@ class Candidate:
                 self._take((replace(event, reason=EndReason.CLIENT_CLOSED),))
             else:
                 self._take((event,))
-
-    def _report_overrun(self, now: float) -> None:
-        overrun_s = now - self._told_to_stop - self.timing.stop_grace_s
-        if overrun_s > 0:
-            self._log.error("election.work_overran", overrun_s=round(overrun_s, 3), grace_s=self.timing.stop_grace_s)
 
     # ------------------------------------------------------------------ the scheduler's side
 
@@ -387,8 +376,8 @@ class Candidate:
         if self._doubles.look(None if strange is None or self._has_twin() else strange):
             self._log.warning("election.duplicate_identity", remedy="give each process an identity of its own")
             self._tell_observer(DuplicateIdentity(identity=self.identity))
-        if self._ward is not None:
-            self._ward.valid_until = min(self._core.valid_until, self._taken_at)
+        if self._timekeeper is not None:
+            self._timekeeper.renewed(self._core.valid_until)
 
     def _has_twin(self) -> bool:
         """Another candidate of this very client contends for the Lease under the client's identity, as it may."""
@@ -404,50 +393,38 @@ class Candidate:
         except Exception:  # noqa: BLE001 - a bug of the caller's must not end the scheduler, which is everybody's
             self._log.exception("election.observer_raised", happened=type(event).__name__)
 
+    # Each first does what others rely on, and then logs: a logger of the application's may raise.
+
     def _begin(self, term: TermRecord) -> None:
+        self._timekeeper = Timekeeper(
+            self._engine,
+            lease=f"{self.namespace}/{self.name}",
+            valid_until=self._core.valid_until,
+            grace_s=self.timing.stop_grace_s,
+            expire=self._expire,
+            log=self._log,
+        )
+        self._decided.set()
         chosen = {} if self._nominee is None else {"appointed": term.appointed}
         self._log.info("election.started", token=term.token, transitions=term.transitions, **chosen)
-        self._timer, self._nap = anyio.CancelScope(), anyio.CancelScope()
-        if self._engine.guard is not None:
-            self._ward = Ward(f"{self.namespace}/{self.name}", self._core.valid_until, self.timing.stop_grace_s)
-            self._engine.guard.add(self._ward)
-        self._engine.tasks.start_soon(self._keep_time, self._timer, name=f"timer of {self.namespace}/{self.name}")
-        self._decided.set()
 
-    async def _keep_time(self, timer: anyio.CancelScope) -> None:
-        """End the term when its time is over; say so when the work has not stopped within its grace."""
-        clock = self._engine.clock
-        with timer:
-            while self._core.leading:
-                with anyio.CancelScope() as self._nap:
-                    await clock.sleep_until(self._core.valid_until)
-                self._feed(self._core.expire(clock.now()))
-            await clock.sleep_until(self._told_to_stop + self.timing.stop_grace_s)
-            self._log.error("election.work_overruns", grace_s=self.timing.stop_grace_s)
-
-    def _unguard(self) -> None:
-        ward, self._ward = self._ward, None
-        if ward is not None and self._engine.guard is not None:
-            self._engine.guard.discard(ward)
+    def _expire(self) -> None:
+        self._feed(self._core.expire(self._engine.clock.now()))
 
     def _stop(self, event: Stopping) -> None:
-        self._log.info("election.stopping", token=event.term.token, reason=event.reason.value)
         self.stop_reason = event.reason
-        self._told_to_stop = self._engine.clock.now()
-        if event.reason in _ANOTHER_MAY_LEAD:
-            self._taken_at = self._told_to_stop
-        if self._ward is not None:
-            self._ward.told = True
-        self._nap.cancel()
+        if self._timekeeper is not None:
+            self._timekeeper.told_to_stop(event.reason)
         if self._on_stopping is not None:
             self._on_stopping()
+        self._log.info("election.stopping", token=event.term.token, reason=event.reason.value)
 
     def _end(self, event: Ended) -> None:
-        self._log.info("election.ended", reason=event.reason.value, released=event.released)
         self._last = event
         self._on_stopping = None
-        self._timer.cancel()
-        self._unguard()
+        if self._timekeeper is not None:
+            self._timekeeper.close()
+            self._timekeeper = None
         self._engine.roster.leave(self)
         if self._renewal is not None:
             self._engine.scheduler.remove(self._renewal)
@@ -457,6 +434,7 @@ class Candidate:
             self._subscription = None
         self._decided.set()
         self._ended.set()
+        self._log.info("election.ended", reason=event.reason.value, released=event.released)
 
 
 async def _wait_shielded(event: anyio.Event, limit_s: float) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import anyio
 import pytest
+import structlog
 
 from lease_aio.client import LeaseClient
 from lease_aio.election import Candidate, Ended, EndReason, Started, State, Stopping, Waiting
@@ -227,6 +228,42 @@ async def test_an_observer_may_resign_from_within():
             await candidate.won()
             ended = await candidate.finish()
             assert (ended.reason, ended.released) == (EndReason.RESIGNED, True)
+
+
+@pytest.mark.parametrize("unsayable", ["started", "stopping"])
+async def test_a_log_that_cannot_be_written_is_seen_and_leaves_no_work_untold(unsayable):
+    """A full disk, a pipe whose reader is gone: a logger of the application's may raise."""
+
+    def full(logger, method, line):
+        if line["event"] == f"election.{unsayable}":
+            raise OSError(28, "no space left on device")
+        raise structlog.DropEvent
+
+    rig, worked = Rig(), []
+
+    async def lead(leases):
+        with pytest.raises(TermLost):
+            async with leases.lead("x", timing=TIMING) as term:
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    worked.append((term.reason, term.valid_for()))
+
+    structlog.configure(processors=[full])
+    try:
+        async with anyio.create_task_group() as tasks:
+            with pytest.raises(ExceptionGroup) as caught:
+                async with rig.client("a") as leases:
+                    tasks.start_soon(lead, leases)
+                    await anyio.sleep(1)
+                    await rig.edit(holder_identity="thief")
+                    with anyio.fail_after(60):
+                        await anyio.sleep_forever()
+    finally:
+        structlog.reset_defaults()
+    assert caught.group_contains(OSError, match="no space left")
+    expected = EndReason.CLIENT_CLOSED if unsayable == "started" else EndReason.TAKEN
+    assert worked == [(expected, 0)]
 
 
 # ---------------------------------------------------------------- what the user sees
