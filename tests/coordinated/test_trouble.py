@@ -1,4 +1,4 @@
-"""The whole client, with a coordinator that comes and goes and networks that fail: by seed, in virtual time."""
+"""The whole client, with a coordinator that comes and goes, networks that fail and wrong wall clocks: by seed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.election.rig import Network
 
 pytestmark = pytest.mark.virtual_time
 VERSIONS = {"a": "1.30.0", "b": "1.31.0", "c": "1.32.0"}
+WRONG_BY_S = (0.0, 0.0, 3.0, 600.0, -600.0)
 
 
 class Play:
@@ -23,10 +24,12 @@ class Play:
         self.dice, self.stage = random.Random(seed), Stage()
         self.networks = {name: Network() for name in (*VERSIONS, "coordinator")}
         self.coordinates = anyio.CancelScope()
+        self.wrong_by_s = {name: self.dice.choice(WRONG_BY_S) for name in VERSIONS}
 
     async def member(self, name: str) -> None:
         about = CandidateInfo(binary_version="1.40.0", emulation_version=VERSIONS[name])
-        async with self.stage.client(name, self.networks[name]) as leases:
+        wrong_by_s = self.wrong_by_s[name]
+        async with self.stage.client(name, self.networks[name], wall_offset_s=wrong_by_s) as leases:
             while True:
                 try:
                     await self.stage._lead_on(leases, about, TIMING)
@@ -36,7 +39,8 @@ class Play:
     async def coordinator(self) -> None:
         while True:
             with anyio.CancelScope() as self.coordinates:
-                client = self.stage.client("coordinator", self.networks["coordinator"])
+                wrong_by_s, network = self.dice.choice(WRONG_BY_S), self.networks["coordinator"]
+                client = self.stage.client("coordinator", network, wall_offset_s=wrong_by_s)
                 async with client as leases, leases.coordinator():
                     await anyio.sleep_forever()
             await anyio.sleep(self.dice.uniform(0, 60))
