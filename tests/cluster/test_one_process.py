@@ -7,6 +7,7 @@ import pytest
 
 import lease_aio
 from lease_aio.testing.envtest import ControlPlane
+from tests.cluster.probe import probed
 
 pytestmark = pytest.mark.cluster
 
@@ -26,6 +27,7 @@ async def test_a_hundred_elections_two_thousand_nodes_and_three_identities_keep_
         leases.apiserver_identity(hostname="one-process-1"),
         leases.apiserver_identity(hostname="one-process-2"),
         leases.apiserver_identity(hostname="one-process-3"),
+        probed(control_plane) as probe,
     ):
 
         async def hold(name: str) -> None:
@@ -41,13 +43,14 @@ async def test_a_hundred_elections_two_thousand_nodes_and_three_identities_keep_
     assert lost == []
     assert len(held) == ELECTIONS
     assert nodes.fresh == NODES
-    assert report.elections.gap.max_s < LONGEST_GAP_S
-    assert report.beats.gap.max_s < LONGEST_GAP_S
+    assert report.elections.gap.max_s < LONGEST_GAP_S + probe.slow_s
+    assert report.beats.gap.max_s < LONGEST_GAP_S + probe.slow_s
     assert report.beats.gap.count >= NODES * (HOLD_S / 10.4 - 2)
     with capsys.disabled():
         for name, each in (("elections", report.elections), ("beats", report.beats)):
             p50, p99 = each.gap.percentile(50), each.gap.percentile(99)
             sys.stdout.write(
                 f"\n{name}: {each.successes} renewals, gap p50 {p50:.2f} p99 {p99:.2f} max {each.gap.max_s:.2f} s,"
-                f" lateness p99 {each.lateness.percentile(99) * 1000:.0f} ms\n"
+                f" lateness p99 {each.lateness.percentile(99) * 1000:.0f} ms,"
+                f" slowest answer to anybody {probe.slowest_s:.2f} s\n"
             )

@@ -22,7 +22,7 @@ AUDITED = tuple[ControlPlane, Audit]
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 SECONDS = 60
-PATIENCE_S = 30
+PATIENCE_S = 120
 OURS, CLIENT_GO = 3, 2
 
 

@@ -26,7 +26,7 @@ from tests.torture.build import clientgo
 from tests.torture.proxy import FaultProxy, fault_proxy
 from tests.torture.resource import FencedFile
 
-END_WITHIN_S = 20.0
+END_WITHIN_S = 60.0
 
 Event = dict[str, Any]
 
