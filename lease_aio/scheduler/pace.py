@@ -25,6 +25,11 @@ LEAST_PER_S = 20.0
 SLOTS_PER_S = 128
 """Beats are woken together at such times. A power of two, so that rounding up is exact, never an instant early."""
 
+COARSE_SLOTS_PER_S = 32
+"""Fewer where that gathers more: a process that wakes for two dozen requests pays for cold caches once."""
+
+_COARSE_FROM_PER_S, _COARSE_BELOW_PER_S = 2 * COARSE_SLOTS_PER_S, 16 * SLOTS_PER_S
+
 _BURST_S = 0.05  # of tokens, that a wake-up may find
 _LEAST_BURST = 12.0  # five updates, a read and five updates
 _NANO = 1_000_000_000
@@ -32,11 +37,17 @@ _ENOUGH = 1.0 - 1e-6  # a whole token, but for what rounding may have taken
 
 
 class Pace:
-    """The bucket of one lane. It limits nothing while no renewal in the lane tells its period."""
+    """The bucket of one lane. It limits nothing while no renewal in the lane tells its period.
 
-    __slots__ = ("_at", "_nano_hz", "_spent", "_tokens")
+    Attributes:
+        slots_per_s: How often the lane's beats should be woken at most. Coarse slots gather nothing where one a slot
+            is due, and where the fine ones gather enough they would only be late.
+    """
+
+    __slots__ = ("_at", "_nano_hz", "_spent", "_tokens", "slots_per_s")
 
     def __init__(self) -> None:
+        self.slots_per_s = SLOTS_PER_S
         self._nano_hz = 0  # an integer, so that the sum is exact after any number of comings and goings
         self._tokens = math.inf  # capped when it is first looked at
         self._at = -math.inf
@@ -49,11 +60,11 @@ class Pace:
 
     def joined(self, renewal: Renewal) -> None:
         """It is in the lane now."""
-        self._nano_hz += _nano_hz(renewal)
+        self._count(_nano_hz(renewal))
 
     def left(self, renewal: Renewal) -> None:
         """It is no more."""
-        self._nano_hz -= _nano_hz(renewal)
+        self._count(-_nano_hz(renewal))
 
     def spend(self) -> None:
         """One attempt starts. After a row of them at one time, `settle`."""
@@ -77,6 +88,11 @@ class Pace:
         level = self._level(now)
         wait_s = 0.0 if level >= _ENOUGH else (1.0 - level) / self.per_s
         return (math.floor((now + wait_s) * SLOTS_PER_S) + 1) / SLOTS_PER_S
+
+    def _count(self, nano_hz: int) -> None:
+        self._nano_hz += nano_hz
+        gathers = _COARSE_FROM_PER_S <= self._nano_hz / _NANO < _COARSE_BELOW_PER_S
+        self.slots_per_s = COARSE_SLOTS_PER_S if gathers else SLOTS_PER_S
 
     def _level(self, now: float) -> float:
         """The tokens there are; less than none after many that were on time, by at most those of a second."""

@@ -19,7 +19,8 @@ class RenewalQueue:
       within it. A rest for the server is not worth a leader; such an election asks again in its own retry rhythm.
     - While nobody listens few beats are tried at once: those that hang then would reach a server that is back together.
     - Beats that are behind, after an outage or a hold, catch up at a bounded rate, see `Pace`, the longest due first.
-    - Nothing starts early. An election is woken when it is due; a beat up to 1/128 s later, with its neighbours.
+    - Nothing starts early. An election is woken when it is due; a beat up to 1/128 s later, with its neighbours, or up
+      to 1/32 s where 64 to 2,048 of known period are due in a second.
 
     Args:
         max_in_flight: Attempts that may run at once.

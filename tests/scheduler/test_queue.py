@@ -18,8 +18,8 @@ async def not_called() -> Verdict:
     raise AssertionError("the queue starts nothing itself")
 
 
-def beat(due: float = 0.0, deadline: float = math.inf) -> Renewal:
-    return Renewal(not_called, priority=Priority.BEAT, due=due, deadline=deadline)
+def beat(due: float = 0.0, deadline: float = math.inf, *, period_s: float | None = None) -> Renewal:
+    return Renewal(not_called, priority=Priority.BEAT, due=due, deadline=deadline, period_s=period_s)
 
 
 def election(due: float = 0.0, deadline: float = math.inf) -> Renewal:
@@ -385,6 +385,27 @@ def test_ten_thousand_beats_a_second_share_128_wakeups():
             queue.finished(renewal, now, NEVER)
             started += 1
     assert (wakeups, started) == (129, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("beats", "at_once"),
+    [(600, 1), (6_400, 20), (20_400, 64), (20_500, 16)],
+    ids=["few are not late for nothing", "hundreds a second gather", "and more", "thousands gather as it is"],
+)
+def test_beats_of_known_period_gather_where_a_processor_gains_by_it(beats: int, at_once: int):
+    queue = queue_of(*(beat(10 * i / beats, period_s=10) for i in range(beats)), max_in_flight=1_000)
+    now, wakeups, started = 0.0, 0, 0
+    while now < 20:
+        wake = queue.next_wakeup(now)
+        assert wake is not None
+        now = max(now, wake)
+        taken = queue.take(now)
+        for renewal in taken:
+            assert 0 <= now - renewal.due <= 1 / 32
+            queue.finished(renewal, now, Verdict(due=renewal.due + 10, renewed=True))
+        if now > 10:  # by then all have been queued since the last one came
+            wakeups, started = wakeups + 1, started + len(taken)
+    assert round(started / wakeups) == at_once
 
 
 @pytest.mark.parametrize("due", [-3.3, 1e-9, 0.1, 1e6 + 0.1, math.nextafter(1.0, 2.0), 1e15, 1e300])

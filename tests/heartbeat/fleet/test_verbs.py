@@ -291,7 +291,7 @@ async def test_slow_nodes_take_nobodys_room():
         beats = stage.scheduler.report().beats
         assert beats.in_flight < 20, "about as many start at one instant; 999 are held"
         assert beats.overdue == 0
-        assert fleet.report().lateness.max_s < 0.02
+        assert fleet.report().lateness.max_s <= 1 / 32, "no later than wake-ups are shared"
 
 
 async def test_a_request_that_is_held_for_longer_than_it_may_take_is_a_timeout_and_never_sent():
