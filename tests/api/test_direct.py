@@ -6,17 +6,21 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from kubernetes_asyncio.client import Configuration
 
 from lease_aio.api import LEASES, AiohttpTransport, RestApi, direct
 from lease_aio.api.direct import DirectTransport, open_transport
-from lease_aio.api.pool import connect
+from lease_aio.api.pool import Pool, connect
 from lease_aio.api.transport import Answer, TransportError
 from lease_aio.errors import Unavailable
 from tests.api import servers
 from tests.api.servers import LEASE, lease_text, read_request, rest, talking
+
+if TYPE_CHECKING:
+    from lease_aio.api.connection import Connection
 
 pytest.importorskip("httptools")
 
@@ -131,6 +135,35 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch
         monkeypatch.setattr("lease_aio.api.pool._KEEPALIVE_S", 0.0)
         await api.replace(LEASES, LEASE)
     assert talk.connections == 2
+
+
+class Kept:
+    """A connection, as far as a pool knows it."""
+
+    def __init__(self) -> None:
+        self.usable, self.idle_since, self.aborted = True, 0.0, False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_the_connections_of_a_burst_are_closed_one_by_one_as_others_are_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool, burst = Pool(), [Kept() for _ in range(3)]
+    for one in burst:
+        pool.give_back(cast("Connection", one))
+    monkeypatch.setattr("lease_aio.api.pool._KEEPALIVE_S", 0.0)
+    pool.give_back(cast("Connection", Kept()))
+    assert [one.aborted for one in burst] == [True, False, False]
+
+
+async def test_what_is_given_back_to_a_pool_that_was_closed_is_closed() -> None:
+    pool, one = Pool(), Kept()
+    pool.close()
+    pool.give_back(cast("Connection", one))
+    assert one.aborted
+    assert pool.take() is None
 
 
 async def test_a_server_below_a_path_is_asked_there_and_by_its_name() -> None:

@@ -221,6 +221,38 @@ async def test_pages_that_expire_are_listed_again_in_one(monkeypatch: pytest.Mon
     assert world.troubles.calls == ["list", "list", "list"]
 
 
+async def test_the_list_after_one_without_pages_has_pages_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lease_aio.api.following.PAGE_LIMIT", 2)
+    world = World()
+    for name in "abcde":
+        await world.write(name)
+    world.troubles.will("list", None, GONE)
+    world.troubles.will("watch", GONE)
+    async with world.follow() as changes:
+        await take(changes, 6)
+        await world.write("f")
+        assert await take(changes, 2) == [(SET, "f"), (SYNCED, "")]
+    assert world.troubles.calls == ["list", "list", "list", "watch", "list", "list", "list"]
+
+
+async def test_watches_end_at_different_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked = World(), list[float]()
+    watch = world.api.watch
+
+    async def noted(*where: Any, timeout_s: float, **options: Any) -> Any:
+        asked.append(timeout_s)
+        return await watch(*where, timeout_s=timeout_s, **options)
+
+    monkeypatch.setattr(world.api, "watch", noted)
+    async with world.follow(watch_timeout_s=10) as changes:
+        await take(changes, 1)
+        with anyio.move_on_after(300):
+            await anext(changes)
+    assert len(asked) >= 15
+    assert 10 <= min(asked) < 13
+    assert 17 < max(asked) < 20
+
+
 async def test_a_follower_has_to_be_entered() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await anext(World().follow())
