@@ -10,6 +10,9 @@ from typing import Any, TextIO
 import msgspec
 from rich.console import Console, RenderableType
 
+NARROWEST_PICTURE = 60
+"""Columns of a terminal below which a command speaks in lines: a picture would have to leave its numbers out."""
+
 
 class Output:
     """The one way in which commands speak.
@@ -34,11 +37,12 @@ class Output:
         self._errors = sys.stderr if errors is None else errors
         self._wall = wall
         self.console = Console(file=self._stream, highlight=False)
+        self._has_room = self.console.width >= NARROWEST_PICTURE  # it is not asked again: a command speaks in one way
 
     @property
     def live(self) -> bool:
         """Whether a display that redraws itself makes sense: on a terminal, not where colours alone are asked for."""
-        return not self.json and self._stream.isatty() and not self.console.is_dumb_terminal
+        return not self.json and self._has_room and self._stream.isatty() and not self.console.is_dumb_terminal
 
     def event(self, event: str, text: str = "", **fields: Any) -> None:
         """Say one thing: `fields` to a program, `text` to people (nothing, if it is empty)."""

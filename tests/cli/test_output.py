@@ -59,6 +59,20 @@ def test_nothing_redraws_itself_where_there_is_no_terminal(monkeypatch: pytest.M
     assert not output(as_json=False)[0].live
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("columns", "live"), [(59, False), (60, True), (200, True)])
+def test_a_terminal_that_is_too_narrow_for_a_picture_gets_lines(
+    monkeypatch: pytest.MonkeyPatch, columns: int, *, live: bool
+) -> None:
+    for name, value in (("COLUMNS", str(columns)), ("LINES", "40"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    assert Output(json=False, stream=Terminal()).live is live
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
