@@ -61,11 +61,13 @@ async def test_an_embedded_server_with_a_cluster_named_is_refused(more: dict[str
             pytest.fail("led in memory instead of on the cluster")
 
 
-@pytest.mark.parametrize("more", [{"timing": {"lease_duration_s": 30}}, {"identity": 3}])
+@pytest.mark.parametrize("more", [{"timing": {"lease_duration_s": 30}}, {"identity": 3}, {"coordinated": "1.31.0"}])
 async def test_a_value_of_the_wrong_type_is_refused_before_it_can_harm_others(more: dict[str, Any]):
     async with lease_aio.connect("embedded") as leases:
         with pytest.raises(ConfigurationError, match="must be"):
             leases.lead("x", **more)
+        with pytest.raises(ConfigurationError, match="settings=50 must be MonitorSettings"):
+            leases.monitor(cast("Any", 50))
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,10 @@ class Candidate:
         check_identity(identity)
         if not isinstance(timing, Timing):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"timing={timing!r} must be a lease_aio.Timing, e.g. Timing(lease_duration_s=30)")
+        if not isinstance(coordinated, CandidateInfo | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"coordinated={coordinated!r} must be a CandidateInfo, e.g. CandidateInfo(binary_version='1.31.0')"
+            )
         check_observer(observer)
         self.name, self.namespace, self.identity, self.timing = name, namespace, identity, timing
         self.error: ApiError | None = None

@@ -22,6 +22,11 @@ from tests.coordinated.stage import Stage
 pytestmark = pytest.mark.virtual_time
 
 
+async def test_a_coordinator_that_is_left_at_once_ends_in_order():
+    async with Stage().client("c") as leases, leases.coordinator():
+        pass
+
+
 class Cast:
     """Candidates of the Lease `x` that are mere objects, and a coordinator that runs."""
 

@@ -101,7 +101,7 @@ class Coordinator:
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        self._tasks.start_soon(self._run, name="lease_aio coordinator")
+        self._tasks.start_soon(self._run, self._tasks.cancel_scope, name="lease_aio coordinator")
         return self
 
     async def __aexit__(
@@ -115,9 +115,7 @@ class Coordinator:
             raise self._error
         return absorbed
 
-    async def _run(self) -> None:
-        assert self._tasks is not None
-        scope = self._tasks.cancel_scope
+    async def _run(self, scope: anyio.CancelScope) -> None:
         try:
             async for term in Terms(self._candidate):
                 async with term:

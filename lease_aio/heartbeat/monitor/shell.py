@@ -14,7 +14,7 @@ import anyio.abc
 
 from lease_aio.api.protocol import LEASES, NODES, Api
 from lease_aio.clock import Clock
-from lease_aio.errors import ApiError, NotFound, Refused
+from lease_aio.errors import ApiError, ConfigurationError, NotFound, Refused
 from lease_aio.heartbeat.background import Background
 from lease_aio.heartbeat.monitor.feeds import Feed
 from lease_aio.heartbeat.monitor.judge import Judge
@@ -67,6 +67,8 @@ class Monitor:
         settings: MonitorSettings | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
+        if not isinstance(settings, MonitorSettings | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"settings={settings!r} must be MonitorSettings, e.g. MonitorSettings(grace_s=40)")
         self.settings = settings or MonitorSettings()
         self._api, self._clock = api, clock
         self._background = Background(tasks)
