@@ -1,6 +1,7 @@
 """What all tests share: asyncio as the only backend, and virtual time for the modules that ask for it."""
 
 import os
+import random
 
 import hypothesis
 import pytest
@@ -9,17 +10,23 @@ from lease_aio.testing import VIRTUAL_TIME
 
 pytest_plugins = ["tests.cluster.fixtures"]
 
-# The gate asks the same questions each time; everywhere else, new ones are tried.
+# The gate asks the same questions each time, and meets the same chances; everywhere else, new ones are tried.
 # No example has a deadline: how long it takes says how busy the machine is, not whether it is right.
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("gate", derandomize=True, database=None, deadline=None)
-hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "local")
+GATE = bool(os.environ.get("CI"))
+hypothesis.settings.load_profile("gate" if GATE else "local")
 
 
 @pytest.fixture(scope="module")
 def anyio_backend(request: pytest.FixtureRequest) -> object:
     """asyncio; in a module with `pytestmark = pytest.mark.virtual_time`, on a loop that jumps from timer to timer."""
     return VIRTUAL_TIME if request.node.get_closest_marker("virtual_time") else "asyncio"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if GATE:
+        random.seed(item.nodeid)
 
 
 def pytest_configure(config: pytest.Config) -> None:
