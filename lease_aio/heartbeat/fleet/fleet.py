@@ -164,6 +164,8 @@ class Fleet:
             ConfigurationError: it cannot be parsed.
         """
         everyone = self._roll.everyone
+        if not selector:
+            return tuple(self._hollows if everyone is None else everyone)
         return tuple(NodeSelector(selector).among(self._kinds() if everyone is None else everyone.items()))
 
     @property

@@ -143,9 +143,11 @@ class _Player:
     async def _resized(self, action: Action, count: int) -> Iterable[str]:
         if action.deed.verb is Verb.SHRINK:
             return await self._fleet.shrink(count)
-        before = set(self._fleet.everyone())
+        spoken_of = bool(action.step.name)
+        before = len(self._fleet.everyone()) if spoken_of else 0
         names = await self._fleet.grow(self._scenario.grown(action.step, count))
-        self._cast.joined(action.step, (name for name in self._fleet.everyone() if name not in before))
+        if spoken_of:
+            self._cast.joined(action.step, self._fleet.everyone()[before:])
         return names
 
     def _acted(self, action: Action, names: Iterable[str]) -> None:
