@@ -137,8 +137,10 @@ class Sender(ABC, Generic[Request, Answer]):
 
     async def _attempt_in(self, trouble: Trouble | None) -> Verdict:
         """The same, with what is done to this node, if anything is."""
+        if self.renewal.state is State.LEAVING:  # since the scheduler had taken it up: another process sends by now
+            return LEAVE
         if trouble is not None:
-            if trouble.stopped:  # after the scheduler had taken it up
+            if trouble.stopped:  # likewise
                 return LEAVE
             trouble.starts_at = -math.inf
             self._group.settle(self.name, trouble)

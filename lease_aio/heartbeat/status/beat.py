@@ -91,11 +91,11 @@ class StatusBeat(Sender[Wanted, Node]):
     def saw(self, node: Node | None) -> None:
         """What the watch has told of the Node; None: that it is gone."""
         drift = MISSING if node is None else drift_of(node, self._kind, self._unready())
-        self._scheduler.change(self.renewal, due=self._keeper.seen(drift, self._group.clock.now()))
+        self._due_at(self._keeper.seen(drift, self._group.clock.now()))
 
     def readiness_changed(self) -> None:
         """Whether the node is ready is otherwise now: the next computation finds that."""
-        self._scheduler.change(self.renewal, due=self._keeper.changed(self._group.clock.now()))
+        self._due_at(self._keeper.changed(self._group.clock.now()))
 
     def reconnects(self, now: float) -> float:
         """See `Sender.reconnects`: the computations went on, and the next one writes."""
@@ -106,6 +106,11 @@ class StatusBeat(Sender[Wanted, Node]):
     def resumes(self, now: float) -> float:
         """See `Sender.resumes`: what was due meanwhile is due now."""
         return max(now, self._keeper.due)
+
+    def _due_at(self, due: float) -> None:
+        """Come again then. A request that is held is sent in its own time, and its answer looks at all this."""
+        if self not in self._group.held:
+            self._scheduler.change(self.renewal, due=due)
 
     def _request(self, wall_us: int) -> Wanted:
         unready = self._unready()
@@ -146,7 +151,8 @@ class StatusBeat(Sender[Wanted, Node]):
         if isinstance(request, Patch):
             changed = request.unready != self._said
             self._said = request.unready
-            return self._verdict(self._keeper.patched(now, request.mends, changed=changed))
+            due = self._keeper.patched(now, request.mends, changed=changed)
+            return self._verdict(due if self._unready() == self._said else self._keeper.changed(now))
         return self._verdict(self._keeper.read(drift_of(answer, self._kind, self._unready()), now))
 
     def _failed(self, error: ApiError) -> Verdict:

@@ -39,6 +39,11 @@ def fleet_of(stage, nodes=1, **options):
     return Fleet(*stage.fleet_parts, nodes=nodes, register=True, random=random.Random(5).random, **options)
 
 
+async def until_its_patch_is_held(fleet, name):
+    while fleet._hollows[name].status not in fleet._group.held:  # noqa: ASYNC110 - nothing tells of it
+        await anyio.sleep(0.1)
+
+
 # When things go wrong
 
 
@@ -169,6 +174,37 @@ async def test_a_slow_node_patches_late_with_the_time_of_its_computation():
         found = await ready(stage, "node-0")
         assert found.status == "True"
         assert -1e6 < found.last_heartbeat_time.epoch_us - seen_us < 10.5e6, "Time has whole seconds"
+
+
+async def test_a_held_request_is_not_put_off_by_what_the_watch_tells_meanwhile():
+    async with staged() as stage, fleet_of(stage) as fleet:
+        await anyio.sleep(20)
+        fleet.nodes["node-0"].slow(5)
+        as_it_was = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+        await patch(stage, "node-0", {"status": {"conditions": [as_it_was | {"status": "Unknown"}]}}, "status")
+        await until_its_patch_is_held(fleet, "node-0")
+        await patch(stage, "node-0", {"status": {"conditions": [as_it_was]}}, "status")
+        stage.calls.clear()
+        await anyio.sleep(5.1)
+        assert "patch nodes/status" in stage.calls
+        fleet.nodes["node-0"].slow(0)
+        await anyio.sleep(10)
+        assert fleet._group.held == {}
+
+
+async def test_readiness_that_changes_while_a_patch_is_held_is_told_by_the_next():
+    async with staged() as stage, fleet_of(stage) as fleet:
+        await anyio.sleep(20)
+        node = fleet.nodes["node-0"]
+        node.slow(5)
+        node.unready()
+        await until_its_patch_is_held(fleet, "node-0")
+        node.ready()
+        await anyio.sleep(5.1)
+        assert (await ready(stage, "node-0")).status == "False", "made before"
+        node.slow(0)
+        await anyio.sleep(21)
+        assert (await ready(stage, "node-0")).status == "True"
 
 
 async def test_a_skewed_clock_shows_in_the_times_of_conditions():

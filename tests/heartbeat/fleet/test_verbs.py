@@ -1,6 +1,7 @@
 """What can be done to the nodes of a fleet while it runs, against a server in memory."""
 
 import math
+import random
 from collections import Counter
 
 import anyio
@@ -9,7 +10,7 @@ import pytest
 from lease_aio.api.memory import Moment
 from lease_aio.errors import ConfigurationError, Unavailable
 from lease_aio.heartbeat import Fleet, NodeGroup, NodeState
-from tests.heartbeat.stage import staged, unreachable
+from tests.heartbeat.stage import answers_lost, staged, unreachable
 
 pytestmark = pytest.mark.virtual_time
 
@@ -219,6 +220,30 @@ async def test_a_healed_fleet_forgets_that_anything_was_wrong():
         assert fleet.report().fresh == 20
         assert [await stage.age_s(name) < 11 for name in fleet.names] == [True] * 20
         assert fleet._group.troubles == fleet._group.held == {}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 8, 75])
+async def test_after_any_course_of_events_a_healed_fleet_is_as_a_new_one(seed):
+    chance = random.Random(seed)
+    options = {"nodes": 20, "register": bool(seed % 2), "random": chance.random}
+    async with staged(latency_s=(0.0, 0.05, 1.5)[seed % 3]) as stage, Fleet(*stage.fleet_parts, **options) as fleet:
+        for _ in range(150):
+            some = fleet.select().sample(count=chance.randrange(1, 10))
+            deeds = [some.silence, some.pause, some.crash, some.revive, some.resume, some.restart, some.heal]
+            deeds += [lambda: some.slow(chance.choice([0, 1, 12])), lambda: some.skew(chance.choice([0, -50]))]  # noqa: B023
+            deeds += [lambda: some.restart(down_s=20 * chance.random(), over_s=5), lambda: some.revive(over_s=5)]  # noqa: B023
+            deeds += [some.unready, some.ready] if seed % 2 else []
+            chance.choice(deeds)()
+            stage.faults = chance.choice([unreachable, answers_lost, *[stage.faults] * 30, *[None] * 8])
+            await anyio.sleep(chance.choice([0, 0.1, 1, 3, 11]))
+        stage.faults = None
+        fleet.select().heal()
+        await anyio.sleep(60)
+        assert fleet.report().states == {"fresh": 20}
+        assert fleet._group.troubles == fleet._group.held == {}
+        senders = {sender.renewal for hollow in fleet._hollows.values() for sender in hollow.senders}
+        beats = stage.scheduler.report().beats
+        assert beats.queued + beats.in_flight == len(senders) == (40 if seed % 2 else 20)
 
 
 # Pause
