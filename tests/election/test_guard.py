@@ -137,7 +137,11 @@ def test_without_an_end_to_the_process_it_is_told_that_the_work_is_overdue():
     with Guard(clock=HandClock(), on_jeopardy=lambda *what: said.put(what), end_process=False, end=said.put) as guard:
         guard.add(ward(900.0))
         assert said.get(timeout=5) == ("default/x", 0.0)
+        guard.add(ward(2000.0))  # it looks again
+        guard.add(ward(901.0))
+        assert said.get(timeout=5) == ("default/x", 0.0), "of the second, not of the first again"
     assert said.empty()
+    assert not [each for each in threading.enumerate() if each.name == "lease_aio guard"]
 
 
 STUCK = """

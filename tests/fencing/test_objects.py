@@ -94,11 +94,11 @@ async def test_strangers_writing_in_between_are_waited_out(api, name):
 
 
 async def test_strangers_that_never_stop_writing_end_it_with_a_conflict(api, name):
-    api = Between(
-        api, [lambda n=n: api.patch(NODES, name, body={"metadata": {"labels": {"n": str(n)}}}) for n in range(9)]
-    )
+    strangers = [lambda n=n: api.patch(NODES, name, body={"metadata": {"labels": {"n": str(n)}}}) for n in range(9)]
+    api = Between(api, strangers)
     with pytest.raises(Conflict):
         await fenced_patch(api, NODES, name, token=8, body={})
+    assert len(strangers) == 9 - 5, "they came between five times"
     assert fence_of(await api.get(NODES, name)) == 0
 
 
