@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,9 +45,15 @@ def always(value: str) -> Any:
     return msgspec.field(default_factory=lambda: value)
 
 
+_parse_time = lru_cache(maxsize=4096)(Time.parse)  # of whole seconds there are few: a fleet is created in some dozens
+
+
 def _decode_hook(kind: type[Any], value: Any) -> Any:
-    if issubclass(kind, (MicroTime, Time)) and isinstance(value, str):
-        return kind.parse(value)
+    if isinstance(value, str):
+        if kind is Time:
+            return _parse_time(value)
+        if kind is MicroTime:
+            return MicroTime.parse(value)
     raise ValueError(f"expected {kind.__name__}, got {value!r}")
 
 

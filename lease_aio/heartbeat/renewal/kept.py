@@ -7,6 +7,8 @@ holds what others wrote.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from lease_aio.heartbeat.renewal.rules import RenewalRules
@@ -55,9 +57,6 @@ class Template(msgspec.Struct, frozen=True, gc=False):
         keeps its own where a client sends none, and they are longer than all the rest.
         """
         metadata, spec = lease.metadata, lease.spec
-        if metadata.managed_fields is not None:
-            metadata = msgspec.structs.replace(metadata, managed_fields=None)
-            lease = msgspec.structs.replace(lease, metadata=metadata)
         plain = Plain(
             metadata.uid,
             metadata.resource_version,
@@ -65,7 +64,9 @@ class Template(msgspec.Struct, frozen=True, gc=False):
             metadata.owner_references[0].uid if metadata.owner_references else "",
         )
         ours = self._spec(spec.lease_duration_seconds, spec.renew_time)
-        return plain if self._lease(plain, ours) == lease else lease
+        if self._lease(plain, ours, metadata.managed_fields) == lease:
+            return plain
+        return lease if metadata.managed_fields is None else lease.with_metadata(managed_fields=None)
 
     def written(self, kept: Kept | None, owner_uid: str, renew_time: MicroTime) -> Lease:
         """What to write next.
@@ -99,7 +100,7 @@ class Template(msgspec.Struct, frozen=True, gc=False):
         )
         return msgspec.structs.replace(lease, metadata=metadata, spec=spec)
 
-    def _lease(self, plain: Plain, spec: LeaseSpec) -> Lease:
+    def _lease(self, plain: Plain, spec: LeaseSpec, managed_fields: list[Any] | None = None) -> Lease:
         metadata = ObjectMeta(
             name=self.name,
             namespace=self.rules.namespace,
@@ -109,6 +110,7 @@ class Template(msgspec.Struct, frozen=True, gc=False):
             labels=dict(self.rules.labels),
             annotations=dict(self.rules.annotations),
             owner_references=self._owners(plain.owner_uid),
+            managed_fields=managed_fields,
         )
         return Lease(metadata=metadata, spec=spec)
 
