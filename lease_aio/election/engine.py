@@ -61,6 +61,18 @@ class Roster:
             contender.client_closed()
 
 
+class BothClocks(Protocol):
+    """The part of a `Clock` that tells the time."""
+
+    def now(self) -> float:
+        """See `Clock.now`."""
+        ...
+
+    def wall_us(self) -> int:
+        """See `Clock.wall_us`."""
+        ...
+
+
 class Stamps:
     """The wall clock as all elections of one client write it: never the same time twice, and never standing still.
 
@@ -73,7 +85,7 @@ class Stamps:
         clock: Its wall clock is what is written; by its other one it is known how long ago the last one was given.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: BothClocks) -> None:
         self._clock = clock
         self._last_us = 0
         self._last_at = -math.inf

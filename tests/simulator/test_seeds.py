@@ -8,8 +8,19 @@ import sys
 import pytest
 
 from lease_aio.election.core import Election
+from lease_aio.election.engine import Stamps
 from lease_aio.errors import ConfigurationError
-from lease_aio.testing.simulator import FAULTS, Backing, Fleet, Plan, Release, Violation, simulate, trace
+from lease_aio.testing.simulator import (
+    FAULTS,
+    Backing,
+    Fleet,
+    Plan,
+    Release,
+    Violation,
+    candidate,
+    simulate,
+    trace,
+)
 from lease_aio.testing.simulator.campaign import Tally, run_campaign, run_chunk
 from lease_aio.testing.simulator.invariants import BURST, CLIENT_GOS_OWN
 from lease_aio.testing.simulator.mutants import LeadsWithoutItsWork
@@ -62,6 +73,26 @@ def test_without_hands_stand_stills_and_strangers_no_works_overlap_at_all():
 def test_rules_of_client_go_do_overlap_under_the_same_faults():
     plan = Plan(fleet=Fleet.CLIENT_GO, release=Release.AS_OF_2026)
     assert run_chunk(range(150), plan).overlapping > 15
+
+
+class StandingStill(Stamps):
+    """What is written rises by a microsecond only, until a wall clock that was set back has caught up."""
+
+    def next_us(self):
+        self._last_us = max(self._clock.wall_us(), self._last_us + 1)
+        return self._last_us
+
+
+@pytest.mark.parametrize("kind", [Stamps, StandingStill])
+def test_client_go_waits_for_a_leader_of_ours_whatever_its_wall_clock_does(kind, monkeypatch):
+    monkeypatch.setattr(candidate, "Stamps", kind)
+    tally = run_chunk(range(400), Plan(storm_s=60, without=FAULTS.keys() - {"client-go competes", "wall clock jumped"}))
+    assert tally.faults["client-go competes"] > 50
+    assert tally.faults["wall clock jumped"] > 500
+    if kind is Stamps:
+        assert not +tally.overlaps
+    else:
+        assert tally.overlaps["undermined"] > 5, "it compares whole seconds: the simulation shows what comes of it"
 
 
 def test_a_seed_takes_the_same_course_each_time_and_on_either_store():

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lease_aio.election.core import Election
+from lease_aio.election.engine import Stamps
 from lease_aio.election.events import Ended, EndReason, Event, Started, State, Stopping
 from lease_aio.election.failures import failure_of
 from lease_aio.election.requests import Failure, Kind, Request
@@ -79,6 +80,7 @@ class Candidate(Host):
         self._confirmed_sent = -math.inf  # of the newest write of this process that was stored
         self._last_stamp = 0
         self._refused = False
+        self._stamps = Stamps(self.clock)
         self._burst = Burst(10 * self.timing.retry_interval_s)
         self._heard_until = self.world.time.now
         # What it can know of the Lease's existence, for the exception of I1 about deletions.
@@ -132,7 +134,7 @@ class Candidate(Host):
                 return
         due = core.due
         if now >= due:
-            request = core.tick(now, self.clock.wall_us())
+            request = core.tick(now, self._stamps.next_us())
             if request is None:
                 self.world.judge.promise(False, "I9", self, "is due, and sends nothing")  # noqa: FBT003
             else:
