@@ -82,6 +82,21 @@ def _overruns(logs):
     return [(line["event"], line.get("overrun_s")) for line in logs if "overr" in line["event"]]
 
 
+async def test_a_lock_inside_that_cannot_be_given_back_holds_the_body_up_for_two_request_timeouts():
+    rig, network, left_after = Rig(), Network(), []
+    async with rig.client("a", network) as leases:
+        with pytest.raises(TermLost, match="expired"):
+            async with leases.lead("x", timing=TIMING) as term:
+                ends_at = rig.clock.now() + term.valid_for()
+                try:
+                    async with leases.lock("y", timing=TIMING):
+                        network.hang = True
+                        await anyio.sleep_forever()
+                finally:
+                    left_after.append(rig.clock.now() - ends_at)
+    assert left_after == [pytest.approx(2 * TIMING.request_timeout_s, abs=0.01)]
+
+
 # ---------------------------------------------------------------- one identity, one instant
 
 
