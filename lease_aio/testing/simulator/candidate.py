@@ -80,7 +80,8 @@ class Candidate(Host):
         self._confirmed_sent = -math.inf  # of the newest write of this process that was stored
         self._last_stamp = 0
         self._refused = False
-        self._stamps = Stamps(self.clock)
+        stamps: type[Stamps] = getattr(self._election, "stamps", Stamps)  # a variant of the rules may bring its own
+        self._stamps = stamps(self.clock)
         self._burst = Burst(10 * self.timing.retry_interval_s)
         self._heard_until = self.world.time.now
         # What it can know of the Lease's existence, for the exception of I1 about deletions.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lease_aio.election.core import Election, _Phase
+from lease_aio.election.engine import Stamps
 from lease_aio.election.events import EndReason, Event, Started
 from lease_aio.election.requests import Failure, Flight, Kind, Request, Seen
 from lease_aio.model import Lease, MicroTime
@@ -189,8 +190,15 @@ class CountsTermsByTransitions(Election):
         )
 
 
+class _WallClock(Stamps):
+    def next_us(self) -> int:
+        return self._clock.wall_us()
+
+
 class WritesWhatTheWallClockSays(Election):
     """Two writes may carry the same time, or an earlier one."""
+
+    stamps = _WallClock
 
     def _stamp(self, wall_us: int) -> MicroTime:
         self._written_us = 0
