@@ -193,6 +193,8 @@ class Follow(Generic[T]):
         self.last_error = None
 
     async def _on_failure(self, error: ApiError) -> None:
+        if self._continue is None:
+            self._page_limit = PAGE_LIMIT  # all in one was too much: pages again
         self.failures += 1
         self.last_error = error
         await self._close_watch()

@@ -253,6 +253,17 @@ async def test_watches_end_at_different_times(monkeypatch: pytest.MonkeyPatch) -
     assert 17 < max(asked) < 20
 
 
+async def test_a_list_in_one_that_comes_to_nothing_is_made_in_pages_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lease_aio.api.following.PAGE_LIMIT", 2)
+    world = World()
+    for name in "abcde":
+        await world.write(name)
+    world.troubles.will("list", None, GONE, BROKEN)
+    async with world.follow() as changes:
+        assert await take(changes, 6) == [(SET, name) for name in "abcde"] + [(SYNCED, "")]
+    assert world.troubles.calls == ["list"] * 6  # two pages, one, and three pages
+
+
 async def test_a_follower_has_to_be_entered() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await anext(World().follow())

@@ -24,6 +24,7 @@ from lease_aio.api.direct import DirectTransport
 from lease_aio.api.memory import MemoryApi
 from lease_aio.errors import AlreadyExists, ConfigurationError, Conflict, Expired, Invalid, NotFound, Refused
 from lease_aio.model import Lease, LeaseCandidate, LeaseCandidateSpec, LeaseSpec, MicroTime, Node, ObjectMeta, new_lease
+from lease_aio.server import LEASES as STORED_LEASES
 from lease_aio.server import Store, serve
 
 NOW = MicroTime(1_800_000_000_000_000)
@@ -195,6 +196,21 @@ async def test_a_list_says_when_the_server_gave_it_to_the_second(api: Api) -> No
     assert date is not None
     assert date.epoch_us % 1_000_000 == 0
     assert before_us - 1_000_000 <= date.epoch_us <= time.time_ns() // 1000
+
+
+async def test_a_lease_with_a_time_that_python_has_not_hides_no_others(api: Api, store: Store) -> None:
+    await api.create(LEASES, lease("a"))
+    for name, text in (("b", "0000-01-01T00:00:00.000000Z"), ("c", "9999-12-31T23:59:59.999999-01:00")):
+        body = {"metadata": {"name": name}, "spec": {"acquireTime": text}}
+        store.create(STORED_LEASES, "default", body, now=NOW.epoch_us)
+    found = await api.list(LEASES, "default")
+    assert [one.name for one in found.items] == ["a", "b", "c"]
+    async with await api.watch(LEASES, "default") as watch:
+        assert [(await next_event(watch)).resource_version for _ in "abc"] == [
+            one.resource_version for one in found.items
+        ]
+    odd = found.items[2]
+    assert (await api.replace(LEASES, odd.with_spec(holder_identity="me"))).holder == "me"  # and can be taken
 
 
 async def test_a_list_comes_in_pages_of_one_state(api: Api) -> None:
