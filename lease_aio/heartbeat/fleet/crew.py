@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from lease_aio.api.protocol import LEASES, NODES, Resource
-from lease_aio.errors import ApiError, ConfigurationError, Conflict, NotFound, Refused, Throttled, Unavailable
+from lease_aio.errors import ConfigurationError, Refused
 from lease_aio.heartbeat.fleet.control import Control
 from lease_aio.heartbeat.fleet.hollow import Hollow
+from lease_aio.heartbeat.fleet.leftovers import Leftovers
 from lease_aio.heartbeat.fleet.ownership import Adopt, refuse_foreign
 from lease_aio.heartbeat.fleet.roll import Member, Nodes, are_names
 from lease_aio.heartbeat.grants import with_remedy
-from lease_aio.heartbeat.node.profile import FLEET_LABEL
-from lease_aio.heartbeat.node.register import for_each, register_node, with_patience
+from lease_aio.heartbeat.node.register import Registration, for_each
 from lease_aio.heartbeat.renewal.beat import Beat
 from lease_aio.heartbeat.renewal.renewer import Renewer
 from lease_aio.heartbeat.renewal.rules import RenewalRules
 from lease_aio.heartbeat.sender import BeatGroup
 from lease_aio.heartbeat.status.beat import StatusBeat
 from lease_aio.heartbeat.status.keeper import StatusKeeper, StatusRules
-from lease_aio.log import get_logger
 from lease_aio.scheduler import Scheduler, spread
 
 _ADDED_AT_ONCE = 1000  # before others get a turn on the event loop
@@ -74,13 +70,15 @@ class Crew:
     ) -> None:
         self._rules, self._group, self._scheduler = rules, group, scheduler
         self._control, self._hollows = control, hollows
-        self._undeleted: dict[str, Hollow] = {}
+        self._leftovers = Leftovers(
+            group, fleet=rules.fleet, namespace=rules.renewal.namespace, timeout_s=rules.exit_timeout_s
+        )
         self._answered = False  # the server has, to what registration needs: whatever it does now, it passes
 
     @property
     def undeleted(self) -> tuple[str, ...]:
         """Those that have left, and of which something that was created is still there."""
-        return tuple(self._undeleted)
+        return self._leftovers.names
 
     async def refuse_foreign(self, nodes: Nodes, members: Sequence[Member]) -> None:
         """See that no Node of these names is somebody else's. Who names them, for leases alone, means them.
@@ -120,27 +118,28 @@ class Crew:
         hollows = [self._hollows.pop(name) for name in names]
         for hollow in hollows:
             self._control.forget(hollow)
+        if self._rules.delete_on_exit:
+            self._leftovers.add(*hollows)
         with anyio.move_on_after(self._rules.renewal.request_timeout_s + 1):
             await self._control.drain()
         if self._rules.delete_on_exit:
-            self._undeleted.update((one.beat.name, one) for one in hollows if _has_created(one))
-            await self._delete_all()
+            await self._leftovers.delete()
 
     async def _register_and_start(self, member: Member) -> None:
-        group = self._group
+        group, rules = self._group, self._rules
+        adopts_any, deletes = rules.adopt == "any", rules.delete_on_exit
+        registration = Registration(group.api, member.name, member.kind, adopt_any=adopts_any, shielded=deletes)
         try:
-            node = await register_node(
-                group.api,
-                member.name,
-                member.kind,
+            node = await registration.run(
                 group.clock.wall_us,
-                adopt_any=self._rules.adopt == "any",
-                shielded=self._rules.delete_on_exit,
                 endless=lambda: self._answered,
-                heard=lambda error: self._heard(member.name, error),
+                heard=lambda error: group.failed(member.name, group.clock.now(), error),
             )
         except Refused as error:
             raise with_remedy(error) from error
+        finally:
+            if deletes and registration.unanswered:
+                self._leftovers.add(registration)
         self._answered = True
         self._start(member, node.uid, node.uid if node.created else "")
 
@@ -162,52 +161,3 @@ class Crew:
         since_s = self._rules.random() * rules.update_frequency_s if self._rules.spread_start else 0.0
         keeper = StatusKeeper(rules, now, reported=True, computed=now - since_s)
         return StatusBeat(self._group, self._scheduler, keeper, member.name, member.kind)
-
-    async def _delete_all(self) -> None:
-        """Also what could not be deleted earlier."""
-        with anyio.move_on_after(self._rules.exit_timeout_s):
-            await for_each(tuple(self._undeleted.values()), self._delete)
-        if left := self.undeleted:
-            remedy = f"kubectl delete nodes -l {FLEET_LABEL}={self._rules.fleet}"
-            get_logger("heartbeat").warning(
-                "fleet.undeleted", fleet=self._rules.fleet, nodes=len(left), first=left[0], remedy=remedy
-            )
-
-    async def _delete(self, hollow: Hollow) -> None:
-        """Delete the lease and the Node, if they are still those that this fleet created."""
-        name = hollow.beat.name
-        try:
-            if uid := hollow.beat.created_uid or await self._uid_of_unanswered(hollow.beat):
-                await self._delete_own(LEASES, name, self._rules.renewal.namespace, uid)
-            if hollow.node_uid:
-                await self._delete_own(NODES, name, "", hollow.node_uid)
-        except ApiError as error:
-            self._heard(name, error)
-        else:
-            if self._undeleted.get(name) is hollow:
-                del self._undeleted[name]
-
-    async def _uid_of_unanswered(self, beat: Beat) -> str:
-        """Of the lease that a create has made to which no answer came; empty if there is none."""
-        if beat.creating is None:
-            return ""
-        with contextlib.suppress(NotFound):
-            lease = await self._group.api.get(LEASES, beat.name, self._rules.renewal.namespace)
-            return lease.metadata.uid if lease.spec.renew_time == beat.creating else ""
-        return ""
-
-    async def _delete_own(self, resource: Resource[Any], name: str, namespace: str, uid: str) -> None:
-        with contextlib.suppress(NotFound, Conflict):
-            await with_patience(
-                lambda: self._group.api.delete(resource, name, namespace, uid=uid),
-                over=(Unavailable, Throttled),
-                heard=lambda error: self._heard(name, error),
-            )
-
-    def _heard(self, name: str, error: ApiError) -> None:
-        self._group.failed(name, self._group.clock.now(), error)
-
-
-def _has_created(hollow: Hollow) -> bool:
-    """Whether something was created for it, or may have been."""
-    return bool(hollow.node_uid or hollow.beat.created_uid or hollow.beat.creating)

@@ -26,6 +26,11 @@ class Hollow:
         self.node_uid = node_uid
 
     @property
+    def name(self) -> str:
+        """The node's."""
+        return self.beat.name
+
+    @property
     def senders(self) -> tuple[Beat | StatusBeat, ...]:
         """All that is sent for it."""
         return (self.beat,) if self.status is None else (self.beat, self.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,7 +24,7 @@ from lease_aio.errors import (
 from lease_aio.heartbeat.node.description import new_node
 from lease_aio.heartbeat.node.drift import NO_DRIFT, drift_of, status_patch
 from lease_aio.heartbeat.node.profile import FLEET_LABEL, NodeKind
-from lease_aio.model import Node, Time
+from lease_aio.model import Node
 
 AT_ONCE = 16
 """Requests in flight while Nodes are registered or deleted."""
@@ -42,17 +43,7 @@ class Registered:
     created: bool
 
 
-async def register_node(
-    api: Api,
-    name: str,
-    kind: NodeKind,
-    wall_us: Callable[[], int],
-    *,
-    adopt_any: bool = True,
-    shielded: bool = False,
-    endless: Callable[[], bool] = lambda: False,
-    heard: Callable[[ApiError], None] = lambda _: None,
-) -> Registered:
+async def register_node(api: Api, name: str, kind: NodeKind, wall_us: Callable[[], int]) -> Registered:
     """Create a Node with a Ready status; one that exists is adopted: it gets the labels and a fresh status.
 
     Args:
@@ -60,18 +51,11 @@ async def register_node(
         name: The Node's.
         kind: What it looks like.
         wall_us: The wall clock.
-        adopt_any: Adopt one of another fleet, or of none, too.
-        shielded: Wait for the answer to a create also when cancelled, so that it is known what has been created.
-        endless: See `with_patience`.
-        heard: See `with_patience`.
 
     Raises:
-        ConfigurationError: the Node is not this fleet's.
-        ApiError: what the last try met.
+        ApiError: what the last try met, after about 27 s if it passes.
     """
-    registration = _Registration(api, name, kind, adopt_any=adopt_any, shielded=shielded)
-    passing = (Unavailable, Throttled, Conflict, NotFound)
-    return await with_patience(lambda: registration.attempt(wall_us()), over=passing, endless=endless, heard=heard)
+    return await Registration(api, name, kind).run(wall_us)
 
 
 async def with_patience(
@@ -140,25 +124,80 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, 
         raise raised[0]
 
 
-class _Registration:
-    """One Node, until it is registered."""
+class Registration:
+    """One Node, until it is registered.
 
-    def __init__(self, api: Api, name: str, kind: NodeKind, *, adopt_any: bool, shielded: bool) -> None:
-        self._api, self._name, self._kind = api, name, kind
+    Args:
+        api: Where.
+        name: The Node's.
+        kind: What it looks like.
+        adopt_any: Adopt one of another fleet, or of none, too.
+        shielded: Wait for the answer to a create also when cancelled, so that it is known what has been created.
+
+    Attributes:
+        name: As given.
+    """
+
+    def __init__(self, api: Api, name: str, kind: NodeKind, *, adopt_any: bool = True, shielded: bool = False) -> None:
+        self._api, self.name, self._kind = api, name, kind
         self._adopt_any, self._shielded = adopt_any, shielded
-        # heartbeat times in creates of which no answer tells whether they were done
-        self._lost: set[Time | None] = set()
+        self._lost: set[str] = set()  # heartbeat times in creates to which no answer came
+        self._own_uid = ""  # of the Node that one of those has created
 
-    async def attempt(self, wall_us: int) -> Registered:
-        """One try."""
+    @property
+    def unanswered(self) -> bool:
+        """Whether a Node may have been created of which `run` has not told."""
+        return bool(self._lost)
+
+    async def run(
+        self,
+        wall_us: Callable[[], int],
+        *,
+        endless: Callable[[], bool] = lambda: False,
+        heard: Callable[[ApiError], None] = lambda _: None,
+    ) -> Registered:
+        """See `register_node`, and `with_patience` for the last two.
+
+        Args:
+            wall_us: The wall clock.
+            endless: Asked when the time is over: whether to go on.
+            heard: Told of each error after which it goes on.
+
+        Raises:
+            ConfigurationError: the Node is not this fleet's.
+            ApiError: what the last try met.
+        """
+        passing = (Unavailable, Throttled, Conflict, NotFound)
+        found = await with_patience(lambda: self._attempt(wall_us()), over=passing, endless=endless, heard=heard)
+        self._lost.clear()
+        return found
+
+    async def uid_of_unanswered(self) -> str:
+        """Of the Node that a create has made to which no answer came; empty if there is none.
+
+        Raises:
+            ApiError: it cannot be told.
+        """
+        with contextlib.suppress(NotFound):
+            found = await self._api.get(NODES, self.name)
+            return found.metadata.uid if self._is_own(found) else ""
+        return ""
+
+    async def _attempt(self, wall_us: int) -> Registered:
         try:
-            node = await self._create(new_node(self._name, self._kind, wall_us))
+            node = await self._create(new_node(self.name, self._kind, wall_us))
         except AlreadyExists:
-            found = await self._api.get(NODES, self._name)
+            found = await self._api.get(NODES, self.name)
             self._refuse_foreign(found)
-            own = self._is_of_the_fleet(found) and _heartbeat(found) in self._lost
+            own = self._is_own(found)
             return Registered(uid=(await self._adopt(found, wall_us)).metadata.uid, created=own)
         return Registered(uid=node.metadata.uid, created=True)
+
+    def _is_own(self, node: Node) -> bool:
+        """Whether a create of this has made it: to the second what it has written, and nobody else."""
+        if self._is_of_the_fleet(node) and _heartbeat(node) in self._lost:
+            self._own_uid = node.metadata.uid  # the adoption writes another time
+        return bool(self._own_uid) and node.metadata.uid == self._own_uid
 
     async def _create(self, node: Node) -> Node:
         stored = node
@@ -178,7 +217,7 @@ class _Registration:
     def _refuse_foreign(self, node: Node) -> None:
         if not self._adopt_any and not self._is_of_the_fleet(node):  # it came after all were looked at
             owner, fleet = node.metadata.labels.get(FLEET_LABEL, ""), self._kind.shared.get(FLEET_LABEL, "")
-            raise not_ours(self._name, owner, fleet) from None
+            raise not_ours(self.name, owner, fleet) from None
 
     async def _adopt(self, node: Node, wall_us: int) -> Node:
         """Give it our labels, as a kubelet does with a Node that it finds, and report its status."""
@@ -190,6 +229,7 @@ class _Registration:
         return await self._api.patch(NODES, node.name, body=body, type=PatchType.STRATEGIC, subresource="status")
 
 
-def _heartbeat(node: Node) -> Time | None:
+def _heartbeat(node: Node) -> str:
+    """As it is written: whole seconds."""
     ready = node.status.condition("Ready")
-    return None if ready is None else ready.last_heartbeat_time
+    return "" if ready is None else str(ready.last_heartbeat_time)

@@ -422,6 +422,7 @@ async def test_what_was_created_without_an_answer_is_taken_away_too():
             await anyio.sleep(1)
             stage.faults = None
 
+        await anyio.sleep(0.3)  # what is written on a Node has whole seconds
         stage.faults = lose_creates
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(answer_again)
@@ -430,6 +431,33 @@ async def test_what_was_created_without_an_answer_is_taken_away_too():
                 await anyio.sleep(11)
                 assert len(await stored_names(stage)) == 5
                 assert stage.calls.count("create leases") == 5
+        assert await stored_names(stage) == await stored_names(stage, NODES, "") == []
+
+
+async def test_what_a_cancelled_grow_may_have_created_is_taken_away_at_the_end():
+    async def lose_creates_and_answer_no_question(moment, call):
+        await (unreachable if call.verb == "get" else lose_creates)(moment, call)
+
+    async with staged() as stage:
+        async with Fleet(*stage.fleet_parts, nodes=1, register=True, delete_on_exit=True) as fleet:
+            await anyio.sleep(0.3)
+            stage.faults = lose_creates_and_answer_no_question
+            with anyio.move_on_after(1):
+                await fleet.grow(3)
+            assert len(await stored_names(stage, NODES, "")) == 4
+            assert (fleet.names, sorted(fleet.undeleted)) == (("node-0",), ["node-1", "node-2", "node-3"])
+            stage.faults = None
+        assert (await stored_names(stage, NODES, ""), fleet.undeleted) == ([], ())
+
+
+async def test_what_a_cancelled_shrink_has_not_deleted_is_deleted_at_the_end():
+    async with staged() as stage:
+        async with Fleet(*stage.fleet_parts, nodes=10, register=True, delete_on_exit=True) as fleet:
+            await anyio.sleep(11)
+            stage.latency_s = 2
+            with anyio.move_on_after(1):
+                await fleet.shrink(9)
+            assert len(fleet.undeleted) == 9
         assert await stored_names(stage) == await stored_names(stage, NODES, "") == []
 
 
