@@ -28,6 +28,9 @@ class Term:
 
     Enter and leave it in the task that does the work, for it is that task that is cancelled. (On Python 3.11
     `asyncio.wait_for` runs what it is given in another one: put `asyncio.timeout` around the entering instead.)
+
+    Work in a thread has stopped only when the thread has: start it by `anyio.to_thread.run_sync`, which waits for it
+    when the body is cancelled. `asyncio.to_thread` does not, and the Lease would be released under it.
     """
 
     def __init__(self, candidate: Candidate, record: TermRecord) -> None:
