@@ -37,6 +37,7 @@ WRITES = frozenset({"create", "update", "patch", "delete"})
 LONGEST_S = 60.0
 """The longest `Retry-After` that counts. API servers ask for 32 s at most; a proxy's page may ask for hours, for which
 nobody should be blind."""
+_LONGEST_MESSAGE = 4_000  # of a Status so much is passed on, into logs and exceptions
 _WORDS = 300  # of a body that is no Status, so much is quoted
 
 _BY_REASON: Mapping[str, type[ApiError]] = {
@@ -159,7 +160,7 @@ def error_from_status(
     kind = _BY_REASON.get(reason) or _kind_by_code(call, code)
     return kind(
         call,
-        status.message or "no message",
+        (status.message or "no message")[:_LONGEST_MESSAGE],
         status=code,
         reason=reason,
         retry_after_s=retry_after_s,

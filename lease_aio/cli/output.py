@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from typing import Any, TextIO
 
 import msgspec
 from rich.console import Console, RenderableType
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What steers a terminal. Whoever may write a Lease chooses the holder's name; it must not move a reader's cursor."""
 
 NARROWEST_PICTURE = 60
 """Columns of a terminal below which a command speaks in lines: a picture would have to leave its numbers out."""
@@ -69,5 +73,9 @@ class Output:
 
     @staticmethod
     def _write(stream: TextIO, line: str) -> None:
-        stream.write(f"{line}\n")
+        stream.write(f"{_CONTROL.sub(_escaped, line)}\n")
         stream.flush()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

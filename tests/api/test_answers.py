@@ -169,6 +169,10 @@ def test_whatever_bytes_come_the_error_is_one_of_ours(status: int, head: bytes, 
             reading()
 
 
+def test_a_long_message_is_cut_and_no_shorter_than_what_api_servers_say() -> None:
+    assert len(error_for(answered(422, status_text(422, "Invalid", "x" * 100_000))).server_message) == 4_000
+
+
 def test_a_long_body_is_cut() -> None:
     assert len(error_for(answered(500, "x" * 100_000, "text/plain")).server_message) < 400
 

@@ -39,6 +39,16 @@ def test_people_get_words_and_no_empty_lines() -> None:
     assert stream.getvalue() == "leading\n"
 
 
+def test_what_others_have_written_steers_no_terminal() -> None:
+    out, stream, errors = output(as_json=False)
+
+    out.event("waiting", "held by \x1b[2J\u202eeve\r\x9b1A")
+    out.note("a\tb\nc\x07")
+
+    assert stream.getvalue() == "held by \\x1b[2J\\u202eeve\\r\\x9b1A\n"
+    assert errors.getvalue() == "a\tb\nc\\x07\n"
+
+
 def test_an_error_is_a_line_on_standard_error_and_an_event_for_programs() -> None:
     out, stream, errors = output(as_json=True)
 
