@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 from collections.abc import Mapping
 from typing import cast
 
@@ -90,10 +91,17 @@ def exit_code(error: BaseException) -> Exit:
     return next((code for kind, code in _CODES.items() if isinstance(error, kind)), Exit.UNEXPECTED)
 
 
+def is_full(error: BaseException) -> bool:
+    """What is written to takes no more."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
 def error_line(error: BaseException) -> str:
     """What went wrong and what to do, on one line."""
     if isinstance(error, LeaseAioError):
         words = str(error).replace("\n- ", "; ").replace("Tried:;", "Tried:").replace("\nWithout", ". Without")
+    elif is_full(error):
+        words = "no space is left where standard output, or a file, is written to"
     else:
         words = f"unexpected {type(error).__name__}: {error} (please report it, with the output of --verbose)"
     remedy = _remedy(error)

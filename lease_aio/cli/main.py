@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from lease_aio.cli.exits import Exit
 from lease_aio.cli.logs import configure_logs
+from lease_aio.cli.streams import mend_streams
 
 _NEEDED = ("typer", "rich")
 _NAME = "lease-aio"
@@ -16,6 +17,7 @@ _NAME = "lease-aio"
 
 def run() -> NoReturn:
     """Run the command that `sys.argv` names, and exit with a code of `lease_aio.cli.exits.Exit`."""
+    mend_streams()
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(

@@ -15,7 +15,7 @@ import anyio
 import anyio.abc
 import typer
 
-from lease_aio.cli.exits import error_line, exit_code, leaf
+from lease_aio.cli.exits import error_line, exit_code, is_full, leaf
 from lease_aio.cli.logs import configure_logs
 from lease_aio.cli.output import Output
 
@@ -45,13 +45,17 @@ def execute(work: Work, output: Output, *, verbose: bool) -> NoReturn:
 
 def _tell(output: Output, error: BaseException) -> int:
     """Say it, and return the code; a reader that has gone away is no error worth a word."""
+    code = int(exit_code(error))
     try:
         if not isinstance(error, BrokenPipeError):
-            code = int(exit_code(error))
             output.error(error_line(error), code)
             return code
     except BrokenPipeError:
         pass
+    except OSError as again:
+        if is_full(again):  # it was told on standard error: only the event for programs is lost
+            return code
+        raise
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python complains at its exit
     return 128 + signal.SIGPIPE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import signal
 import subprocess
@@ -37,6 +38,27 @@ def test_looking_for_the_extra_does_not_need_the_extra() -> None:
     blocked = "import sys; sys.modules['typer'] = sys.modules['rich'] = None; import lease_aio.cli.main"
 
     assert subprocess.run([sys.executable, "-c", blocked], check=False, timeout=250).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("streams", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&- <&-", 0), (">/dev/full", 1), ("--json >/dev/full", 1)]
+)
+def test_a_command_goes_on_with_closed_streams_and_says_when_one_is_full(streams: str, code: int) -> None:
+    line = f"{sys.executable} -m lease_aio.cli fleet --embedded --nodes 1 --seconds 1 {streams}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("error: no space is left" in done.stderr) == streams.endswith("full")
+
+
+def test_a_locale_that_lacks_a_character_gets_a_question_mark() -> None:
+    command = [sys.executable, "-m", "lease_aio.cli", "fleet", "--embedded", "--nodes", "1", "--seconds", "1"]
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environ)
+
+    assert done.returncode == 0, done.stderr
+    assert "pending ? " in done.stdout
 
 
 def test_the_version_is_told() -> None:
