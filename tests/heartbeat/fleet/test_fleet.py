@@ -1,5 +1,6 @@
 """Fleets of simulated nodes, against a server in memory."""
 
+import contextlib
 import random
 import tracemalloc
 import uuid
@@ -294,6 +295,32 @@ async def test_what_could_not_be_deleted_earlier_is_deleted_at_the_end():
             assert sorted(fleet.undeleted) == ["node-1", "node-2"]
             stage.faults = None
         assert (fleet.undeleted, await stored_names(stage)) == ((), [])
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_happens_while_it_grows_and_shrinks_nothing_of_a_fleet_is_left(seed):
+    chance = random.Random(seed)
+    options = {"nodes": 8, "register": bool(seed % 2), "delete_on_exit": True, "random": chance.random}
+    async with staged(latency_s=(0.05, 1.5)[seed // 2]) as stage:
+        await anyio.sleep(0.3)
+        async with Fleet(*stage.fleet_parts, **options) as fleet:
+            for _ in range(40):
+                with anyio.move_on_after(chance.choice([0.05, 1, 5, 50])), contextlib.suppress(Unavailable):
+                    if chance.random() < 0.6:
+                        await fleet.grow(chance.randrange(1, 5))
+                    else:
+                        await fleet.shrink(min(len(fleet), chance.randrange(4)))
+                everybody = fleet.select()
+                some = everybody.sample(count=2)
+                chance.choice([some.crash, some.restart, some.silence, everybody.heal])()
+                stage.faults = chance.choice([unreachable, answers_lost, None, None, None])
+                await anyio.sleep(chance.choice([0, 1, 10]))
+            stage.faults = None
+            fleet.select().heal()
+            await anyio.sleep(45)
+            assert fleet.report().fresh == len(fleet)
+        assert await stored_names(stage) == await stored_names(stage, NODES, "") == []
+        assert fleet.undeleted == ()
 
 
 # What a fleet does
