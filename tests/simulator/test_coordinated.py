@@ -31,14 +31,23 @@ def test_a_coordinator_that_comes_and_goes_never_makes_two_leaders(tally):
     assert set(tally.overlaps) <= {"stood still", "deleted", "undermined"}, "what no rule on a Lease can prevent"
 
 
+CALM_HANDS = Plan(
+    fleet=Fleet.COORDINATED,
+    without=frozenset(
+        {"holder blanked", "holder null", "duration edited", "deleted", "frozen", "suspended", "loop blocked"}
+    ),
+)
+
+
 def test_without_hands_and_stand_stills_no_works_overlap_at_all():
-    hands = {"holder blanked", "holder null", "duration edited", "deleted"}
-    tally = run_chunk(
-        range(300), Plan(fleet=Fleet.COORDINATED, without=frozenset(hands | {"frozen", "suspended", "loop blocked"}))
-    )
+    tally = run_chunk(range(300), CALM_HANDS)
     assert tally.failing == []
     assert not +tally.overlaps
     assert tally.yields > 0
+
+
+def test_a_watch_that_is_back_since_one_partition_gave_way_to_another_says_that_it_has_missed_something():
+    trace(8729, plan=CALM_HANDS)
 
 
 def test_it_appoints_and_is_fallen_back_from_and_yielded_to(tally):

@@ -62,9 +62,12 @@ class Trouble:
         dice, now = self._world.dice, self._world.time.now
         way = dice.pick(("partition", "partition", "partition: requests", "partition: answers"))
         if dice.hit(way, 0.8):
+            was_cut = now < host.cut_until
             host.cut_until, host.cut_way = now + self._a_while(), way
             self._world.note(host, f"{way}, until {host.cut_until:.3f}")
             self._world.time.at(host.cut_until, self._world.tune_in, host, len(self._world.server.history))
+            if was_cut:  # if its watch is back with this, it has missed what came meanwhile
+                self._world.tune_in(host, None)
 
     def _deafen(self, host: Host) -> None:
         fault = self._world.dice.pick(("watch gap", "watch replay"))
