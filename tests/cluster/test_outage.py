@@ -111,5 +111,6 @@ async def test_after_a_minute_without_the_api_server_all_come_back_soon_and_not_
     assert after == before, "the same Leases, none made anew"
     assert len(back) == NODES
     assert max(back) <= RENEWED_WITHIN_S + probe.slow_s
-    assert busiest <= BURST * steady_per_s * (1 + probe.slow_s)  # what waits for an answer comes at once
+    # What was due while nobody was served comes together with what is due in the second after.
+    assert busiest <= BURST * steady_per_s * (1 + probe.slowest_s)
     assert report.fresh == NODES
