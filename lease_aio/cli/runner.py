@@ -35,6 +35,7 @@ def execute(work: Work, output: Output, *, verbose: bool) -> NoReturn:
     backend = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
     try:
         code = anyio.run(partial(until_signalled, work), backend_options=backend)
+        sys.stdout.flush()  # what cannot be written is told here, not by Python at its exit
     except BaseException as error:  # noqa: BLE001 - the one place where every error becomes a line and a code
         cause = leaf(error)
         if verbose:
@@ -46,18 +47,28 @@ def execute(work: Work, output: Output, *, verbose: bool) -> NoReturn:
 def _tell(output: Output, error: BaseException) -> int:
     """Say it, and return the code; a reader that has gone away is no error worth a word."""
     code = int(exit_code(error))
+    if isinstance(error, BrokenPipeError):
+        return _told_nobody()
     try:
-        if not isinstance(error, BrokenPipeError):
-            output.error(error_line(error), code)
-            return code
+        output.error(error_line(error), code)
+        sys.stdout.flush()
     except BrokenPipeError:
-        pass
+        return _told_nobody()
     except OSError as again:
-        if is_full(again):  # it was told on standard error: only the event for programs is lost
-            return code
-        raise
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or else Python complains at its exit
+        if not is_full(again):
+            raise
+        _drop_output()  # it was told on standard error: only the event for programs is lost
+    return code
+
+
+def _told_nobody() -> int:
+    _drop_output()
     return 128 + signal.SIGPIPE
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere, or else Python complains at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def until_signalled(work: Work) -> int:
